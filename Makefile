@@ -1,0 +1,350 @@
+# Skerry: builds the hypervisor, its CD images and its tests. `make help` lists what can be made.
+#
+# Everything that is made goes to build/ (with another compiler than gcc, to build/<compiler>/).
+# Third-party code comes to build/third-party/ by tools/fetch.
+
+VERSION := 0.1.0
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+OBJCOPY := objcopy
+LD      := ld
+PYTHON  := /usr/bin/python3
+
+IS_CLANG := $(findstring clang,$(shell $(CC) --version 2>/dev/null))
+
+# What every compiler shares, and what this one makes.
+BUILD := build
+OUT   := $(if $(filter gcc,$(CC)),$(BUILD),$(BUILD)/$(notdir $(CC)))
+
+# make V=1 shows whole commands.
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-8s%s\n' '$(1)' '$@')
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.SUFFIXES:
+
+all: $(OUT)/skerry.elf
+
+# ---- the hypervisor's sources, by folder ----
+
+LIB_SRC := lib/format.c lib/json_out.c lib/log.c lib/reason.c lib/string.c
+
+BOOT_SRC := boot/header.S boot/acpi_tables.c boot/cmdline.c boot/main.c boot/multiboot2.c
+
+ARCH_SRC := arch/x86/ap.S arch/x86/features.c arch/x86/fpu.c arch/x86/gdt.c arch/x86/ioapic.c \
+	arch/x86/lapic.c arch/x86/mitigations.c arch/x86/oops.c arch/x86/power.c arch/x86/smp.c \
+	arch/x86/symbols.c arch/x86/traps.c arch/x86/tsc.c arch/x86/tsc_math.c
+
+SVM_SRC :=
+
+MM_SRC := mm/frame.c mm/heap.c mm/hostmap.c mm/slpt.c
+
+SCHED_SRC := sched/timer.c sched/timer_heap.c
+
+DRIVERS_SRC := drivers/cmos.c drivers/uart.c
+
+GUESTS_SRC := guests/config.c
+
+VDEV_SRC := guests/vdev/vdev.c guests/vdev/vioapic.c guests/vdev/vlapic.c \
+	guests/vdev/vlapic_regs.c guests/vdev/vlapic_state.c guests/vdev/vlapic_timer.c \
+	guests/vdev/vpic.c guests/vdev/vpit.c guests/vdev/vpm.c guests/vdev/vrtc.c \
+	guests/vdev/vrtc_calendar.c
+
+CONSOLE_SRC :=
+
+SRC := $(BOOT_SRC) $(ARCH_SRC) $(SVM_SRC) $(MM_SRC) $(SCHED_SRC) $(DRIVERS_SRC) $(GUESTS_SRC) \
+	$(VDEV_SRC) $(CONSOLE_SRC) $(LIB_SRC)
+
+# ---- third-party code ----
+
+TP := $(BUILD)/third-party
+
+ZYDIS_SRC := $(addprefix $(TP)/zydis/src/,Decoder.c DecoderData.c Register.c SharedData.c)
+KLIBC_SRC := $(TP)/klibc/usr/klibc/vsnprintf.c
+
+TP_STAMPS := $(addprefix $(TP)/,zydis.stamp libzycore-dev.stamp libjsmn-dev.stamp klibc.stamp)
+
+ZYDIS_CFLAGS := -isystem $(TP)/zydis/include -isystem $(TP)/libzycore-dev/usr/include \
+	-DZYAN_NO_LIBC -DZYDIS_STATIC_BUILD -DZYCORE_STATIC_BUILD -DZYDIS_DISABLE_FORMATTER \
+	-DZYDIS_DISABLE_ENCODER -DZYDIS_DISABLE_AVX512 -DZYDIS_DISABLE_KNC
+JSMN_CFLAGS := -isystem $(TP)/libjsmn-dev/usr/include
+
+$(TP)/%.stamp: tools/third-party.lock tools/fetch
+	$(Q)tools/fetch --out $(TP) $*
+
+# The files that the stamps stand for: nothing to do but to have the stamp.
+$(ZYDIS_SRC): $(TP)/zydis.stamp ;
+$(KLIBC_SRC): $(TP)/klibc.stamp ;
+
+# ---- flags ----
+
+WARNINGS := -Wall -Wextra -Wconversion -Wshadow -Wvla -Wimplicit-fallthrough -Werror
+
+ifneq ($(IS_CLANG),)
+COMPILER_INCLUDE := $(shell $(CC) -print-resource-dir 2>/dev/null)/include
+RETPOLINES       := -mretpoline
+else
+COMPILER_INCLUDE := $(shell $(CC) -print-file-name=include 2>/dev/null)
+RETPOLINES       := -mindirect-branch=thunk -mindirect-branch-register -mfunction-return=keep
+endif
+
+# No vector or floating-point registers: they hold the guest's state. No red zone: interrupts run on
+# the same stack. Frame pointers: call traces. The canary stands in the per-CPU area at %gs:40.
+HV_FLAGS := -O2 -g -ffreestanding -nostdinc -isystem $(COMPILER_INCLUDE) -I. -I$(OUT)/include \
+	-I$(BUILD) -mno-red-zone -mno-sse -mno-mmx -mno-80387 -fno-pic -fno-pie -mcmodel=kernel \
+	-fno-omit-frame-pointer -fno-asynchronous-unwind-tables -fno-jump-tables -fcf-protection=none \
+	-fno-strict-aliasing -fno-delete-null-pointer-checks -fno-common $(RETPOLINES) \
+	-fstack-protector-strong -mstack-protector-guard=tls -mstack-protector-guard-reg=gs \
+	-mstack-protector-guard-offset=40 -ffile-prefix-map=$(CURDIR)/=
+
+DEPS       = -MMD -MP -MF $@.d
+HV_CFLAGS := -std=gnu17 $(HV_FLAGS) $(WARNINGS) $(JSMN_CFLAGS) $(ZYDIS_CFLAGS)
+TP_CFLAGS := -std=gnu17 $(HV_FLAGS) -w
+LDFLAGS   := -nostdlib -static -z noexecstack -z max-page-size=4096 --build-id=none --fatal-warnings
+
+# A file that holds the given words, rewritten only when they change: what depends on it is made anew
+# then, and not for every other edit of this Makefile.
+define REMEMBER
+@mkdir -p $(@D)
+@printf '%s\n' '$(subst ','\'',$(1))' >$@.new; if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+endef
+
+$(OUT)/flags: FORCE
+	$(call REMEMBER,$(HV_CFLAGS) $(TP_CFLAGS))
+
+# memcpy and its like must not be turned into calls of themselves.
+$(OUT)/obj/lib/string.o: HV_CFLAGS += -fno-builtin $(if $(IS_CLANG),,-fno-tree-loop-distribute-patterns)
+
+# ---- generated headers ----
+
+# Offsets that assembly needs: each DEFINE(NAME, value) of offsets.c leaves a line "->NAME value" in
+# the compiler's assembly output.
+$(OUT)/include/offsets.h: arch/x86/offsets.c $(TP_STAMPS)
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(HV_CFLAGS) -g0 -MMD -MP -MF $(OUT)/offsets.d -MT $@ -S -o $(OUT)/offsets.s $<
+	@{ echo '/* Made from $<. */'; \
+	   sed -n 's/^[^>]*->\([A-Za-z0-9_]*\) [$$]*\(-\{0,1\}[0-9]*\).*/#define \1 \2/p' $(OUT)/offsets.s; } >$@
+
+# What this build is: rewritten only when it changes.
+$(OUT)/include/version.h: FORCE
+	@mkdir -p $(@D)
+	@build=$$(git describe --always --dirty 2>/dev/null || echo unknown); \
+	{ echo '/* Made by the Makefile. */'; \
+	  echo '#define SKERRY_VERSION "$(VERSION)"'; \
+	  echo "#define SKERRY_BUILD \"$$build\""; \
+	  echo '#define SKERRY_COMPILER "$(notdir $(CC))"'; } >$@.new; \
+	if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+
+# The ACPI table of the guests, as a C array.
+$(BUILD)/dsdt.hex: guests/dsdt.asl
+	@mkdir -p $(@D) $(BUILD)/asl
+	@iasl -I . -p $(BUILD)/asl/dsdt -tc $< >$(BUILD)/asl/log 2>&1 || { cat $(BUILD)/asl/log; exit 1; }
+	@mv $(BUILD)/asl/dsdt.hex $@
+
+GENERATED := $(OUT)/include/offsets.h $(OUT)/include/version.h $(BUILD)/dsdt.hex $(TP_STAMPS)
+
+# ---- objects and image ----
+
+OBJ := $(patsubst %,$(OUT)/obj/%.o,$(basename $(SRC)))
+ZYDIS_OBJS := $(patsubst $(TP)/zydis/src/%.c,$(OUT)/obj/zydis/%.o,$(ZYDIS_SRC))
+KLIBC_OBJS := $(patsubst $(TP)/klibc/usr/klibc/%.c,$(OUT)/obj/klibc/%.o,$(KLIBC_SRC))
+ALL_OBJ := $(OBJ) $(ZYDIS_OBJS) $(KLIBC_OBJS)
+
+$(OUT)/obj/%.o: %.c $(OUT)/flags | $(GENERATED)
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(HV_CFLAGS) $(DEPS) -c -o $@ $<
+
+$(OUT)/obj/%.o: %.S $(OUT)/flags | $(GENERATED)
+	@mkdir -p $(@D)
+	$(call say,AS)
+	$(Q)$(CC) $(HV_FLAGS) -D__ASSEMBLY__ $(DEPS) -c -o $@ $<
+
+$(OUT)/obj/zydis/%.o: $(TP)/zydis/src/%.c $(OUT)/flags | $(TP_STAMPS)
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(TP_CFLAGS) $(ZYDIS_CFLAGS) -isystem $(TP)/zydis/src $(DEPS) -c -o $@ $<
+
+$(OUT)/obj/klibc/%.o: $(TP)/klibc/usr/klibc/%.c $(OUT)/flags | $(TP_STAMPS)
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(TP_CFLAGS) -Ilib/klibc $(DEPS) -c -o $@ $<
+
+# Linked twice: the second image contains the table of the first one's function symbols.
+$(OUT)/obj/symbols-0.S: tools/mksyms
+	@mkdir -p $(@D)
+	$(Q)tools/mksyms >$@
+
+$(OUT)/obj/symbols-%.o: $(OUT)/obj/symbols-%.S
+	$(call say,AS)
+	$(Q)$(CC) -c -o $@ $<
+
+$(OUT)/objects: FORCE
+	$(call REMEMBER,$(ALL_OBJ) $(LDFLAGS))
+
+$(OUT)/first.elf: $(ALL_OBJ) $(OUT)/obj/symbols-0.o linker.ld $(OUT)/objects
+	$(call say,LD)
+	$(Q)$(LD) $(LDFLAGS) -T linker.ld -o $@ $(ALL_OBJ) $(OUT)/obj/symbols-0.o
+
+$(OUT)/obj/symbols-1.S: $(OUT)/first.elf tools/mksyms
+	$(Q)tools/mksyms $< >$@
+
+$(OUT)/skerry.debug.elf: $(OUT)/first.elf $(OUT)/obj/symbols-1.o
+	$(call say,LD)
+	$(Q)$(LD) $(LDFLAGS) -T linker.ld -o $@ $(ALL_OBJ) $(OUT)/obj/symbols-1.o
+	$(Q)tools/mksyms --check $@
+	$(Q)tools/check-image $@
+
+# What GRUB loads; skerry.debug.elf is the same with symbols, for a debugger.
+$(OUT)/skerry.elf: $(OUT)/skerry.debug.elf
+	$(call say,STRIP)
+	$(Q)$(OBJCOPY) --strip-all $< $@
+
+# ---- unit tests ----
+
+# Pure code once more, for this machine, with sanitizers. Third-party code is compiled without them.
+HOST_CC := gcc
+UNIT := $(BUILD)/unit
+UNIT_CFLAGS := -std=gnu17 -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all \
+	-fno-omit-frame-pointer $(WARNINGS) -I. -I$(BUILD) -I$(UNIT)/include $(JSMN_CFLAGS) $(ZYDIS_CFLAGS)
+
+ZYDIS_OBJS_HOST := $(patsubst $(TP)/zydis/src/%.c,$(UNIT)/zydis/%.o,$(ZYDIS_SRC))
+
+include tests/unit/unit.mk
+
+UNIT_SRC := $(sort $(foreach t,$(UNIT_TESTS),tests/unit/$(t).c $(filter %.c,$($(t)_SRC))))
+UNIT_OBJ := $(patsubst %.c,$(UNIT)/obj/%.o,$(UNIT_SRC))
+UNIT_BIN := $(addprefix $(UNIT)/,$(UNIT_TESTS))
+
+$(UNIT)/flags: FORCE
+	$(call REMEMBER,$(UNIT_CFLAGS))
+
+$(UNIT)/obj/%.o: %.c $(UNIT)/flags | $(TP_STAMPS) $(BUILD)/dsdt.hex
+	@mkdir -p $(@D)
+	$(call say,HOSTCC)
+	$(Q)$(HOST_CC) $(UNIT_CFLAGS) $(DEPS) -c -o $@ $<
+
+$(UNIT)/zydis/%.o: $(TP)/zydis/src/%.c $(UNIT)/flags | $(TP_STAMPS)
+	@mkdir -p $(@D)
+	$(call say,HOSTCC)
+	$(Q)$(HOST_CC) -std=gnu17 -O2 -w $(ZYDIS_CFLAGS) -isystem $(TP)/zydis/src $(DEPS) -c -o $@ $<
+
+define UNIT_RULE
+$$(UNIT)/$(1): $$(UNIT)/obj/tests/unit/$(1).o $$(patsubst %.c,$$(UNIT)/obj/%.o,$$($(1)_SRC))
+	$$(call say,HOSTLD)
+	$$(Q)$$(HOST_CC) -fsanitize=address,undefined -o $$@ $$^ -lcmocka
+endef
+$(foreach t,$(UNIT_TESTS),$(eval $(call UNIT_RULE,$(t))))
+
+unit: $(UNIT_BIN)
+	@tests/run unit $(UNIT_BIN)
+
+# ---- guests for the demonstration and the system tests ----
+
+PAYLOAD := $(BUILD)/payload
+KERNEL_PACKAGE := linux-image-6.1.0-50-cloud-amd64
+PAYLOADS := $(addprefix $(PAYLOAD)/,vmlinuz initrd.gz invaders.exec memtest)
+
+$(PAYLOAD)/vmlinuz: $(TP)/$(KERNEL_PACKAGE).stamp
+	@mkdir -p $(@D)
+	$(call say,COPY)
+	$(Q)cp $(TP)/$(KERNEL_PACKAGE)/boot/vmlinuz-* $@
+
+$(PAYLOAD)/initrd.gz: $(TP)/busybox-static.stamp tools/make-initrd
+	@mkdir -p $(@D)
+	$(call say,INITRD)
+	$(Q)tools/make-initrd -o $@ --busybox $(TP)/busybox-static/bin/busybox
+
+$(PAYLOAD)/invaders.exec: $(TP)/grub-invaders.stamp
+	@mkdir -p $(@D)
+	$(call say,COPY)
+	$(Q)cp $(TP)/grub-invaders/boot/invaders.exec $@
+
+$(PAYLOAD)/memtest: $(TP)/memtest86+.stamp
+	@mkdir -p $(@D)
+	$(call say,COPY)
+	$(Q)cp $(TP)/memtest86+/boot/memtest86+x64.bin $@
+
+payloads: $(PAYLOADS)
+
+# ---- demonstration ----
+
+QEMU       := qemu-system-x86_64
+QEMU_ACCEL := tcg,thread=multi
+QEMU_CPU   := max
+
+$(PAYLOAD)/demo.json: tools/demo.json
+	@mkdir -p $(@D)
+	$(call say,COPY)
+	$(Q)cp $< $@
+
+$(BUILD)/demo.iso: $(BUILD)/skerry.elf $(PAYLOAD)/demo.json $(PAYLOAD)/vmlinuz $(PAYLOAD)/initrd.gz \
+		tools/skerry-iso
+	$(call say,ISO)
+	$(Q)tools/skerry-iso -o $@ --hypervisor $(BUILD)/skerry.elf $(PAYLOAD)/demo.json
+
+demo: $(BUILD)/demo.iso
+
+# What a fresh machine lacks is installed before a second make looks at what needs it.
+SETUP_STEP := $(if $(filter no,$(SETUP)),true,tools/setup)
+
+run:
+	@$(SETUP_STEP)
+	@$(MAKE) --no-print-directory demo
+	@echo "Ctrl-] leaves the guest for the administrator's shell; 'poweroff' there ends the machine."
+	@echo "(Ctrl-A X ends the emulator itself.)"
+	$(QEMU) -machine q35 -accel $(QEMU_ACCEL) -cpu $(QEMU_CPU) -smp 4 -m 2G -net none -nographic \
+		-cdrom $(BUILD)/demo.iso
+
+# ---- tests ----
+
+layering:
+	@tests/run layering
+
+system: all payloads
+	@tests/run system $(TESTS)
+
+test:
+	@$(SETUP_STEP)
+	@tests/run all
+
+test-long:
+	@$(SETUP_STEP)
+	@tests/run long
+
+bench: all payloads
+	@tests/bench/run
+
+format-check:
+	@clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h')
+
+# ---- the rest ----
+
+clean:
+	rm -rf $(BUILD)
+
+help:
+	@echo "make run           boot a Linux guest on Skerry in QEMU (installs what is missing)"
+	@echo "make test          build with gcc and clang, run every test (installs what is missing)"
+	@echo "make               build/skerry.elf, the hypervisor; CC=clang: build/clang/skerry.elf"
+	@echo "make unit          unit tests only"
+	@echo "make layering      which folder may use which, only"
+	@echo "make system        system tests only; TESTS='-k NAME' chooses"
+	@echo "make test-long     system tests that take long"
+	@echo "make bench         instructions per exit"
+	@echo "make demo          build/demo.iso, what 'make run' boots"
+	@echo "make payloads      the guests of demonstration and tests, to build/payload/"
+	@echo "make format-check  is the layout of the sources clang-format's?"
+	@echo "make clean         remove build/"
+	@echo
+	@echo "SETUP=no           with run and test: install nothing"
+	@echo "QEMU_ACCEL=kvm QEMU_CPU=host   with run: on a machine with nested virtualization"
+
+FORCE:
+.PHONY: all FORCE unit payloads demo run layering system test test-long bench format-check clean help
+
+-include $(addsuffix .d,$(ALL_OBJ) $(UNIT_OBJ)) $(OUT)/offsets.d
