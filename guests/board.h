@@ -1,0 +1,50 @@
+/*
+ * The board that a guest sees: port and memory addresses that its devices, its ACPI tables and its
+ * DSDT (guests/dsdt.asl includes this file) have to agree upon. Plain constants only, without
+ * suffixes, because iasl's preprocessor reads them too. Interrupt lines: guests/vdev/vdev.h.
+ */
+#ifndef GUESTS_BOARD_H
+#define GUESTS_BOARD_H
+
+#define BOARD_PIC1_PORT       0x20  /* 2 ports */
+#define BOARD_PIC2_PORT       0xA0  /* 2 ports */
+#define BOARD_ELCR_PORT       0x4D0 /* 2 ports */
+#define BOARD_PIT_PORT        0x40  /* 4 ports */
+#define BOARD_KBD_DATA_PORT   0x60
+#define BOARD_SPEAKER_PORT    0x61
+#define BOARD_KBD_CMD_PORT    0x64
+#define BOARD_RTC_PORT        0x70 /* 2 ports */
+#define BOARD_SYSCTL_A_PORT   0x92
+#define BOARD_DEBUG_EXIT_PORT 0xF4  /* 4 ports */
+#define BOARD_COM1_PORT       0x3F8 /* 8 ports */
+#define BOARD_PM1_EVT_PORT    0x600 /* 4 ports */
+#define BOARD_PM1_CNT_PORT    0x604 /* 2 ports */
+#define BOARD_PM_TMR_PORT     0x608 /* 4 ports */
+#define BOARD_PM_PORTS        12    /* from BOARD_PM1_EVT_PORT */
+#define BOARD_PCI_ADDR_PORT   0xCF8 /* 4 ports, 32-bit accesses only */
+#define BOARD_RESET_PORT      0xCF9 /* 8-bit accesses only */
+#define BOARD_PCI_DATA_PORT   0xCFC /* 4 ports */
+
+#define BOARD_RESET_VALUE  0x06 /* to BOARD_RESET_PORT: a full reset */
+#define BOARD_SLP_TYP_S0   0    /* SLP_TYP of working */
+#define BOARD_SLP_TYP_S5   5    /* SLP_TYP of soft-off */
+#define BOARD_CMOS_CENTURY 0x32 /* CMOS byte that holds the century */
+
+#define BOARD_SCI_IRQ  9
+#define BOARD_COM1_IRQ 4
+#define BOARD_RTC_IRQ  8
+#define BOARD_PIT_GSI  2 /* the 8254's pin at the I/O APIC */
+
+/* Memory-mapped devices. RAM ends at the PCI window at the latest and continues at 4 GiB. */
+#define BOARD_PCI_MMIO_START 0xC0000000
+#define BOARD_PCI_MMIO_END   0xFEBFFFFF /* the last byte */
+#define BOARD_PCI_MMIO_SIZE  0x3EC00000
+#define BOARD_IOAPIC_ADDR    0xFEC00000
+#define BOARD_IOAPIC_ID      0
+#define BOARD_LAPIC_ADDR     0xFEE00000
+
+/* The part of the old BIOS area that holds the ACPI tables; the memory map calls it reserved. */
+#define BOARD_TABLES_START 0xE0000
+#define BOARD_TABLES_SIZE  0x20000
+
+#endif
