@@ -297,7 +297,7 @@ run:
 	@$(MAKE) --no-print-directory demo
 	@echo "Ctrl-] leaves the guest for the administrator's shell; 'poweroff' there ends the machine."
 	@echo "(Ctrl-A X ends the emulator itself.)"
-	$(QEMU) -machine q35 -accel $(QEMU_ACCEL) -cpu $(QEMU_CPU) -smp 4 -m 2G -net none -nographic \
+	$(QEMU) -machine q35 -accel $(QEMU_ACCEL) -cpu $(QEMU_CPU) -smp 4 -m 2G -net none -display none -serial mon:stdio \
 		-cdrom $(BUILD)/demo.iso
 
 # ---- tests ----
