@@ -1,0 +1,56 @@
+/*
+ * What is done against speculation attacks between guests and the hypervisor: decided once at boot.
+ * Privileged; the decision itself is pure.
+ */
+#ifndef ARCH_X86_MITIGATIONS_H
+#define ARCH_X86_MITIGATIONS_H
+
+#include "arch/x86/asm.h"
+#include "arch/x86/features.h"
+#include "lib/types.h"
+
+struct mitigations {
+	bool rsb_fill;       /* after an exit: fill the return stack with harmless addresses */
+	bool clear_regs;     /* after an exit: no guest value stays in a general register */
+	bool ibpb_on_switch; /* before another guest's vCPU runs on a core: forget indirect branches
+			      */
+	bool verw;           /* before an entry: overwrite the CPU's buffers */
+	bool l1d_flush;      /* before an entry: empty the first-level data cache */
+	bool auto_ibrs;      /* the CPU itself keeps guests' branches from the hypervisor's */
+};
+
+extern struct mitigations mitigations;
+
+/* IA32_ARCH_CAPABILITIES, of which the decision needs these. */
+enum {
+	ARCH_CAP_RDCL_NO = 1u << 0,
+	ARCH_CAP_SKIP_L1DFL = 1u << 3,
+	ARCH_CAP_MDS_NO = 1u << 5,
+};
+
+/* Which ones this CPU needs and can; all off unless `wanted`. arch_cap is 0 without the MSR. Pure
+ * (mitigations_choose.c). */
+struct mitigations mitigations_choose(const struct cpu_features *f, uint64_t arch_cap, bool wanted);
+
+/* One line for the boot log: which are on. Pure. Returns buf. */
+const char *mitigations_describe(const struct mitigations *m, char *buf, size_t size);
+
+/* Decides by the boot CPU and says so in the log. `wanted` is the option mitigations=. */
+void mitigations_init(bool wanted);
+
+/* Switches on this core what is a mode of the core. mitigations_init does it for the boot CPU. */
+void mitigations_init_this_cpu(void);
+
+/* Indirect branch prediction barrier. Only where mitigations.ibpb_on_switch. */
+static inline void ibpb(void)
+{
+	wrmsr(0x49, 1); /* PRED_CMD.IBPB */
+}
+
+/* Empties the first-level data cache. Only where mitigations.l1d_flush. */
+static inline void l1d_flush(void)
+{
+	wrmsr(0x10b, 1); /* IA32_FLUSH_CMD.L1D_FLUSH */
+}
+
+#endif

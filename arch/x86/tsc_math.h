@@ -1,0 +1,39 @@
+/*
+ * The arithmetic of clocks: conversion between tick rates without division, and what calibration
+ * does with its samples. Pure.
+ */
+#ifndef ARCH_X86_TSC_MATH_H
+#define ARCH_X86_TSC_MATH_H
+
+#include "lib/types.h"
+
+/* Ticks of one clock as ticks of another: (x * mult) >> shift. */
+struct tick_scale {
+	uint64_t mult;
+	unsigned shift;
+};
+
+/*
+ * The scale from a clock of from_hz to one of to_hz, both 1 Hz to 2^40 Hz. Divides: at boot only.
+ */
+struct tick_scale tick_scale_make(uint64_t from_hz, uint64_t to_hz);
+
+/*
+ * x ticks in the other clock, rounded down. As long as the result is below 2^63 (292 years of ns)
+ * it is exact or one too small: mult is the ratio cut after 64 significant bits, so the product is
+ * short by less than result / 2^63. Never decreases as x grows. Results that do not fit are
+ * UINT64_MAX (TIME_NEVER), and so is TIME_NEVER itself.
+ */
+uint64_t tick_scale_apply(const struct tick_scale *s, uint64_t x);
+
+/* Frequency in Hz of a clock that advanced `ticks` (below 2^40) while one of ref_hz (below 2^40)
+ * advanced ref_ticks; 0 if ref_ticks is 0. Rounded to the nearest. */
+uint64_t frequency_from(uint64_t ticks, uint64_t ref_ticks, uint64_t ref_hz);
+
+/* The middle of n samples (n from 1 to 16; sorts them). */
+uint64_t median(uint64_t *samples, unsigned n);
+
+/* `hz`, or the nearest whole MHz if that is within `ppm` millionths, the measuring error. */
+uint64_t snap_frequency(uint64_t hz, uint32_t ppm);
+
+#endif
