@@ -1,0 +1,43 @@
+/*
+ * Speculation mitigations of this machine. Privileged. `mitigations` is written once, before the
+ * other cores start.
+ */
+#include "arch/x86/mitigations.h"
+
+#include "arch/x86/asm.h"
+#include "arch/x86/cpu.h"
+#include "arch/x86/traps.h"
+#include "lib/log.h"
+
+#define MSR_ARCH_CAPABILITIES 0x10a
+#define MSR_EFER              0xc0000080
+#define EFER_AIBRSE           BIT(21)
+
+struct mitigations mitigations;
+
+void mitigations_init(bool wanted)
+{
+	const struct cpu_features *f = &this_cpu()->features;
+	uint64_t arch_cap = 0;
+	char text[160];
+
+	if (f->arch_capabilities && !rdmsr_safe(MSR_ARCH_CAPABILITIES, &arch_cap))
+		arch_cap = 0;
+	mitigations = mitigations_choose(f, arch_cap, wanted);
+	if (wanted)
+		log_info("mitigations: %s", mitigations_describe(&mitigations, text, sizeof(text)));
+	else
+		log_warn("mitigations are off (mitigations=off): guests may read each other's "
+			 "memory");
+	if (wanted && !f->ibpb && !f->hypervisor)
+		log_warn("the CPU offers no indirect branch barrier (IBPB): guests of a core can "
+			 "mislead each "
+			 "other's branch prediction; update the microcode or firmware");
+	mitigations_init_this_cpu();
+}
+
+void mitigations_init_this_cpu(void)
+{
+	if (mitigations.auto_ibrs)
+		wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_AIBRSE);
+}

@@ -1,0 +1,247 @@
+/*
+ * The time stamp counter: its frequency, and time by it. Privileged.
+ *
+ * Owns tsc_hz and the scales, which are written once by the boot CPU before the other cores start.
+ */
+#include "arch/x86/asm.h"
+#include "arch/x86/cpu.h"
+#include "arch/x86/tsc_math.h"
+#include "lib/log.h"
+#include "mm/hostmap.h"
+
+#define PM_TIMER_HZ 3579545ull /* ACPI specification, "Power Management Timer" */
+#define PIT_HZ      1193182ull /* 14.31818 MHz / 12 */
+#define FS_PER_S    1000000000000000ull
+
+/* Five samples of 8 ms: the outlier of an SMI does not reach the median, and all is over in 45 ms.
+ */
+#define SAMPLES         5
+#define SAMPLES_PER_S   125
+#define READS_PER_POINT 16
+/* Reading a reference takes up to 1 us of the 8 ms; rates are taken for whole MHz within this. */
+#define ERROR_PPM 20
+
+#define HPET_CAPABILITIES 0x000
+#define HPET_CONFIG       0x010
+#define HPET_COUNTER      0x0f0
+
+uint64_t tsc_hz;
+const char *tsc_source = "none";
+
+static struct tick_scale to_ns, to_tsc;
+static uint64_t boot_tsc;
+
+/* A clock of known rate to measure the TSC against. */
+struct reference {
+	const char *name;
+	uint64_t hz;
+	uint64_t mask; /* of its counter */
+	uint64_t (*read)(const struct reference *r);
+	uint16_t port;
+	volatile uint8_t *mmio;
+};
+
+static uint64_t read_port(const struct reference *r)
+{
+	return in32(r->port);
+}
+
+static uint64_t read_mmio(const struct reference *r)
+{
+	return *(volatile uint32_t *)r->mmio;
+}
+
+/* Channel 2 of the 8254 counts down; its count is latched, then read low byte first. */
+static uint64_t read_pit(const struct reference *r)
+{
+	uint32_t count;
+
+	(void)r;
+	out8(0x43, 0x80);
+	count = in8(0x42);
+	count |= (uint32_t)in8(0x42) << 8;
+	return 0xffff - count;
+}
+
+struct point {
+	uint64_t tsc, ref;
+};
+
+/*
+ * The two counters at the same moment: just when the reference ticks, between two readings of it.
+ * Of several tries that with the least time in between counts, so neither a slow bus nor an
+ * interruption by firmware or a hypervisor below spoils it.
+ */
+static struct point read_point(const struct reference *r)
+{
+	struct point best = {0};
+	uint64_t best_width = UINT64_MAX;
+
+	for (int i = 0; i < READS_PER_POINT; i++) {
+		uint64_t before, after, ref, last = r->read(r);
+
+		before = rdtsc();
+		for (int spins = 0; spins < 100; spins++) {
+			ref = r->read(r);
+			after = rdtsc();
+			if (ref != last)
+				break;
+			before = after;
+		}
+		if (after - before < best_width) {
+			best_width = after - before;
+			best.tsc = before + best_width / 2;
+			best.ref = ref;
+		}
+	}
+	return best;
+}
+
+/* 0 if the reference does not run. */
+static uint64_t measure(const struct reference *r)
+{
+	uint64_t samples[SAMPLES], length = r->hz / SAMPLES_PER_S;
+
+	for (unsigned i = 0; i < SAMPLES; i++) {
+		struct point from = read_point(r), to;
+		uint64_t start = rdtsc();
+
+		/* a TSC runs at less than 2^34 Hz: a reference that takes that long for 8 ms has
+		 * stopped */
+		while (((r->read(r) - from.ref) & r->mask) < length)
+			if (rdtsc() - start > BIT(34) / SAMPLES_PER_S)
+				return 0;
+		to = read_point(r);
+		samples[i] =
+			frequency_from(to.tsc - from.tsc, (to.ref - from.ref) & r->mask, r->hz);
+	}
+	return snap_frequency(median(samples, SAMPLES), ERROR_PPM);
+}
+
+static bool use_cpuid(const struct cpu_features *f)
+{
+	if (!f->tsc_ratio_den || !f->tsc_ratio_num || !f->crystal_hz)
+		return false;
+	tsc_hz = frequency_from(f->tsc_ratio_num, f->tsc_ratio_den, f->crystal_hz);
+	tsc_source = "CPUID";
+	return tsc_hz >= 1000000;
+}
+
+static bool use_reference(const struct reference *r)
+{
+	tsc_hz = measure(r);
+	tsc_source = r->name;
+	return tsc_hz >= 1000000;
+}
+
+static bool use_pm_timer(const struct acpi_info *acpi)
+{
+	struct reference r = {
+		.name = "ACPI PM timer",
+		.hz = PM_TIMER_HZ,
+		.mask = acpi->pm_timer_32bit ? 0xffffffff : 0xffffff,
+	};
+
+	if (!acpi->has_fadt || !acpi->pm_timer.address)
+		return false;
+	if (acpi->pm_timer.space == 1 && acpi->pm_timer.address <= 0xfffc) {
+		r.port = (uint16_t)acpi->pm_timer.address;
+		r.read = read_port;
+	} else if (acpi->pm_timer.space == 0) {
+		r.mmio = hostmap_device(HPA(acpi->pm_timer.address), 4);
+		r.read = read_mmio;
+		if (!r.mmio)
+			return false;
+	} else {
+		return false;
+	}
+	return use_reference(&r);
+}
+
+static bool use_hpet(const struct acpi_info *acpi)
+{
+	struct reference r = {.name = "HPET", .mask = 0xffffffff, .read = read_mmio};
+	volatile uint8_t *hpet;
+	uint32_t period, config;
+	bool ok;
+
+	if (!acpi->hpet)
+		return false;
+	hpet = hostmap_device(HPA(acpi->hpet), 0x400);
+	if (!hpet)
+		return false;
+	/* IA-PC HPET specification, "General Capabilities and ID Register": at most 100 ns a tick
+	 */
+	period = *(volatile uint32_t *)(hpet + HPET_CAPABILITIES + 4);
+	if (!period || period > 100000000)
+		return false;
+	r.hz = FS_PER_S / period;
+	r.mmio = hpet + HPET_COUNTER;
+	config = *(volatile uint32_t *)(hpet + HPET_CONFIG);
+	*(volatile uint32_t *)(hpet + HPET_CONFIG) = config | 1; /* run */
+	ok = use_reference(&r);
+	*(volatile uint32_t *)(hpet + HPET_CONFIG) = config;
+	return ok;
+}
+
+static bool use_pit(void)
+{
+	static const struct reference r = {
+		.name = "8254", .hz = PIT_HZ, .mask = 0xffff, .read = read_pit};
+	uint8_t gate = in8(0x61);
+	bool ok;
+
+	out8(0x61, (uint8_t)((gate & ~2) | 1)); /* gate of channel 2 on, speaker off */
+	out8(0x43, 0xb4);                       /* channel 2, both bytes, rate generator: wraps */
+	out8(0x42, 0);
+	out8(0x42, 0);
+	ok = use_reference(&r);
+	out8(0x61, gate);
+	return ok;
+}
+
+void tsc_calibrate(const struct acpi_info *acpi)
+{
+	const struct cpu_features *f = &this_cpu()->features;
+
+	boot_tsc = rdtsc();
+	if (!use_cpuid(f) && !use_pm_timer(acpi) && !use_hpet(acpi) && !use_pit()) {
+		tsc_hz = NS_PER_S;
+		tsc_source = "a guess";
+		log_error("no clock of this machine runs (ACPI PM timer, HPET, 8254): time is a "
+			  "guess; "
+			  "switch one of them on in the firmware set-up");
+	}
+	to_ns = tick_scale_make(tsc_hz, NS_PER_S);
+	to_tsc = tick_scale_make(NS_PER_S, tsc_hz);
+	log_info("TSC: %lu.%06lu MHz by %s", tsc_hz / 1000000, tsc_hz % 1000000, tsc_source);
+	if (!f->invariant_tsc)
+		/* under an emulator nothing follows from it, and it is so in all of them */
+		log_write(
+			f->hypervisor ? LOG_DEBUG : LOG_WARN,
+			"the CPU does not promise a TSC of constant rate: clocks may drift when it "
+			"saves power");
+}
+
+uint64_t tsc_to_ns(uint64_t ticks)
+{
+	return tick_scale_apply(&to_ns, ticks);
+}
+
+uint64_t ns_to_tsc(uint64_t ns)
+{
+	return tick_scale_apply(&to_tsc, ns);
+}
+
+uint64_t uptime_ns(void)
+{
+	return tsc_hz ? tsc_to_ns(rdtsc() - boot_tsc) : 0;
+}
+
+void delay_us(uint64_t us)
+{
+	uint64_t start = rdtsc(), ticks = ns_to_tsc(us * NS_PER_US);
+
+	while (rdtsc() - start < ticks)
+		cpu_pause();
+}
