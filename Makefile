@@ -302,6 +302,9 @@ run:
 
 # ---- tests ----
 
+tools:
+	@tests/run tools
+
 layering:
 	@tests/run layering
 
@@ -332,6 +335,7 @@ help:
 	@echo "make test          build with gcc and clang, run every test (installs what is missing)"
 	@echo "make               build/skerry.elf, the hypervisor; CC=clang: build/clang/skerry.elf"
 	@echo "make unit          unit tests only"
+	@echo "make tools         tests of the programs in tools/ only"
 	@echo "make layering      which folder may use which, only"
 	@echo "make system        system tests only; TESTS='-k NAME' chooses"
 	@echo "make test-long     system tests that take long"
@@ -345,6 +349,6 @@ help:
 	@echo "QEMU_ACCEL=kvm QEMU_CPU=host   with run: on a machine with nested virtualization"
 
 FORCE:
-.PHONY: all FORCE unit payloads demo run layering system test test-long bench format-check clean help
+.PHONY: all FORCE unit payloads demo run tools layering system test test-long bench format-check clean help
 
 -include $(addsuffix .d,$(ALL_OBJ) $(UNIT_OBJ)) $(OUT)/offsets.d
