@@ -839,6 +839,9 @@ static void test_matches_xapic(void **state)
 	set(LAPIC_DFR, 0x50000000); /* no such model */
 	assert_false(vlapic_matches(&apic, 0x22, true, false));
 	/* A sender in x2APIC mode. */
+	set(LAPIC_DFR, 0xffffffff);
+	assert_true(vlapic_matches(&apic, 0x22, true, true));
+	assert_false(vlapic_matches(&apic, 0x122, true, true));
 	assert_true(vlapic_matches(&apic, 3, false, true));
 	assert_false(vlapic_matches(&apic, 0x103, false, true));
 	assert_false(vlapic_matches(&apic, 0xff, false, true));
