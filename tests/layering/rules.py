@@ -139,7 +139,8 @@ def unlisted(top):
     wrong = [f"{path}: not in the Makefile's lists" for path in sources(top)
              if not path.endswith(".h") and path not in built | NOT_LINKED]
     with open(os.path.join(top, "tests", "unit", "unit.mk"), encoding="utf-8") as f:
-        registered = set(re.findall(r"^UNIT_TESTS \+= (\w+)", f.read(), re.MULTILINE))
+        text = f.read().replace("\\\n", " ")
+    registered = set(" ".join(re.findall(r"^UNIT_TESTS \+=(.*)", text, re.MULTILINE)).split())
     for file in sorted(os.listdir(os.path.join(top, "tests", "unit"))):
         if file.startswith("test_") and file.endswith(".c") and file[:-2] not in registered:
             wrong.append(f"tests/unit/{file}: not registered in tests/unit/unit.mk")

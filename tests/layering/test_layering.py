@@ -108,7 +108,7 @@ def test_unlisted_sources_are_found(tmp_path):
     unit.mkdir(parents=True)
     (unit / "test_frame.c").write_text("")
     (unit / "test_heap.c").write_text("")
-    (unit / "unit.mk").write_text("UNIT_TESTS :=\nUNIT_TESTS += test_frame\n")
+    (unit / "unit.mk").write_text("UNIT_TESTS :=\nUNIT_TESTS += test_x \\\n\ttest_frame\n")
     assert rules.unlisted(str(tmp_path)) == [
         "mm/heap.c: not in the Makefile's lists",
         "tests/unit/test_heap.c: not registered in tests/unit/unit.mk",
