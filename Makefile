@@ -18,9 +18,10 @@ IS_CLANG := $(findstring clang,$(shell $(CC) --version 2>/dev/null))
 BUILD := build
 OUT   := $(if $(filter gcc,$(CC)),$(BUILD),$(BUILD)/$(notdir $(CC)))
 
-# make V=1 shows whole commands.
+# make V=1 shows whole commands, make -s nothing.
 Q := $(if $(V),,@)
-say = $(if $(V),,@printf '  %-8s%s\n' '$(1)' '$@')
+SILENT := $(findstring s,$(filter-out --%,$(firstword -$(MAKEFLAGS))))
+say = $(if $(V)$(SILENT),,@printf '  %-8s%s\n' '$(1)' '$@')
 
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -108,7 +109,7 @@ HV_FLAGS := -O2 -g -ffreestanding -nostdinc -isystem $(COMPILER_INCLUDE) -I. -I$
 	-mstack-protector-guard-offset=40 -ffile-prefix-map=$(CURDIR)/=
 
 DEPS       = -MMD -MP -MF $@.d
-HV_CFLAGS := -std=gnu17 $(HV_FLAGS) $(WARNINGS) $(JSMN_CFLAGS) $(ZYDIS_CFLAGS)
+HV_CFLAGS := -std=gnu17 $(HV_FLAGS) $(WARNINGS) -Wframe-larger-than=1280 $(JSMN_CFLAGS) $(ZYDIS_CFLAGS)
 TP_CFLAGS := -std=gnu17 $(HV_FLAGS) -w
 LDFLAGS   := -nostdlib -static -z noexecstack -z max-page-size=4096 --build-id=none --fatal-warnings
 

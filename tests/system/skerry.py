@@ -117,15 +117,17 @@ class Skerry:
     """One emulated machine that boots an image. Times out by itself; close() ends it."""
 
     def __init__(self, iso, log, cpus=1, memory="1G", firmware="bios", cpu=CPU, accel=ACCEL,
-                 machine="q35", extra=(), timeout=TIMEOUT):
+                 machine="q35", stay=False, extra=(), timeout=TIMEOUT):
+        """`stay`: a reset starts the machine again instead of ending the emulator. `extra`: more of
+        the emulator's arguments, such as ["-icount", "shift=0,sleep=off"] with accel="tcg"."""
         self.timeout = timeout
         self.status = None
         self.firmware_copy = None
         command = ["-machine", machine, "-accel", accel, "-cpu", cpu, "-smp", str(cpus), "-m",
-                   memory, "-display", "none", "-net", "none", "-monitor", "none", "-no-reboot",
+                   memory, "-display", "none", "-net", "none", "-monitor", "none",
                    "-device", f"isa-debug-exit,iobase={EXIT_PORT:#x},iosize=1",
                    "-chardev", "stdio,id=line,signal=off", "-serial", "chardev:line",
-                   "-cdrom", iso, *extra]
+                   "-cdrom", iso, *([] if stay else ["-no-reboot"]), *extra]
         if firmware == "uefi":
             self.firmware_copy = log + ".vars"
             shutil.copyfile(os.path.join(OVMF, "OVMF_VARS_4M.fd"), self.firmware_copy)
@@ -146,11 +148,22 @@ class Skerry:
 
     def expect(self, pattern, timeout=None):
         """Waits for a regular expression (or the first of a list) and returns the match."""
-        self.qemu.expect(pattern, timeout=timeout or self.timeout)
-        return self.qemu.match
+        return self._expect(self.qemu.expect, pattern, timeout)
 
     def expect_text(self, text, timeout=None):
-        self.qemu.expect_exact(text, timeout=timeout or self.timeout)
+        self._expect(self.qemu.expect_exact, text, timeout)
+
+    def _expect(self, how, what, timeout):
+        timeout = timeout or self.timeout
+        try:
+            how(what, timeout=timeout)
+        except pexpect.TIMEOUT:
+            raise AssertionError(f"no {what!r} in {timeout:.0f} s; the last that came was "
+                                 f"{self.qemu.before[-500:]!r}") from None
+        except pexpect.EOF:
+            raise AssertionError(f"the machine ended before {what!r}; the last that came was "
+                                 f"{self.qemu.before[-500:]!r}") from None
+        return self.qemu.match
 
     @property
     def before(self):
@@ -192,8 +205,8 @@ class Skerry:
 
     def wait(self, timeout=None):
         """Waits until the machine ends; returns how: a word of STATUS, or "power off" if it did not
-        use the exit port (an ACPI power-off or, as -no-reboot is given, a reset)."""
-        self.qemu.expect(pexpect.EOF, timeout=timeout or self.timeout)
+        use the exit port (an ACPI power-off or, without `stay`, a reset)."""
+        self._expect(self.qemu.expect, pexpect.EOF, timeout)
         self.qemu.close()
         code = self.qemu.exitstatus
         assert code is not None, f"the emulator died of signal {self.qemu.signalstatus}"
