@@ -58,8 +58,8 @@ const char *lapic_describe(void);
 
 /* ---- time ---- */
 
-/* TSC frequency, in Hz, calibrated at boot: CPUID 15h, else the ACPI PM timer, else HPET, else the
- * 8254. `tsc_source` names which. */
+/* TSC frequency, in Hz, calibrated at boot: CPUID 15h if a measurement agrees, else by the ACPI PM
+ * timer, else HPET, else the 8254. `tsc_source` names which. */
 extern uint64_t tsc_hz;
 extern const char *tsc_source;
 void tsc_calibrate(const struct acpi_info *acpi);

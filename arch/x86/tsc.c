@@ -21,6 +21,10 @@
 /* Reading a reference takes up to 1 us of the 8 ms; rates are taken for whole MHz within this. */
 #define ERROR_PPM 20
 
+/* What a calibrated TSC may run at. */
+#define MIN_HZ 1000000ull
+#define MAX_HZ BIT(34)
+
 #define HPET_CAPABILITIES 0x000
 #define HPET_CONFIG       0x010
 #define HPET_COUNTER      0x0f0
@@ -97,126 +101,137 @@ static struct point read_point(const struct reference *r)
 	return best;
 }
 
-/* 0 if the reference does not run. */
+/* One sample of the TSC's rate; 0 if the reference does not run. */
 static uint64_t measure(const struct reference *r)
 {
-	uint64_t samples[SAMPLES], length = r->hz / SAMPLES_PER_S;
+	uint64_t length = r->hz / SAMPLES_PER_S, start;
+	struct point from = read_point(r), to;
 
-	for (unsigned i = 0; i < SAMPLES; i++) {
-		struct point from = read_point(r), to;
-		uint64_t start = rdtsc();
-
-		/* a TSC runs at less than 2^34 Hz: a reference that takes that long for 8 ms has
-		 * stopped */
-		while (((r->read(r) - from.ref) & r->mask) < length)
-			if (rdtsc() - start > BIT(34) / SAMPLES_PER_S)
-				return 0;
-		to = read_point(r);
-		samples[i] =
-			frequency_from(to.tsc - from.tsc, (to.ref - from.ref) & r->mask, r->hz);
-	}
-	return snap_frequency(median(samples, SAMPLES), ERROR_PPM);
+	start = rdtsc();
+	/* a TSC runs at less than 2^34 Hz: a reference that takes that long for 8 ms has stopped */
+	while (((r->read(r) - from.ref) & r->mask) < length)
+		if (rdtsc() - start > BIT(34) / SAMPLES_PER_S)
+			return 0;
+	to = read_point(r);
+	return frequency_from(to.tsc - from.tsc, (to.ref - from.ref) & r->mask, r->hz);
 }
 
-static bool use_cpuid(const struct cpu_features *f)
-{
-	if (!f->tsc_ratio_den || !f->tsc_ratio_num || !f->crystal_hz)
-		return false;
-	tsc_hz = frequency_from(f->tsc_ratio_num, f->tsc_ratio_den, f->crystal_hz);
-	tsc_source = "CPUID";
-	return tsc_hz >= 1000000;
-}
+/* ---- the references; each function fills *r, or says that there is none ---- */
 
-static bool use_reference(const struct reference *r)
+static bool pm_timer(const struct acpi_info *acpi, struct reference *r)
 {
-	tsc_hz = measure(r);
-	tsc_source = r->name;
-	return tsc_hz >= 1000000;
-}
-
-static bool use_pm_timer(const struct acpi_info *acpi)
-{
-	struct reference r = {
+	*r = (struct reference){
 		.name = "ACPI PM timer",
 		.hz = PM_TIMER_HZ,
 		.mask = acpi->pm_timer_32bit ? 0xffffffff : 0xffffff,
 	};
-
 	if (!acpi->has_fadt || !acpi->pm_timer.address)
 		return false;
 	if (acpi->pm_timer.space == 1 && acpi->pm_timer.address <= 0xfffc) {
-		r.port = (uint16_t)acpi->pm_timer.address;
-		r.read = read_port;
-	} else if (acpi->pm_timer.space == 0) {
-		r.mmio = hostmap_device(HPA(acpi->pm_timer.address), 4);
-		r.read = read_mmio;
-		if (!r.mmio)
-			return false;
-	} else {
-		return false;
+		r->port = (uint16_t)acpi->pm_timer.address;
+		r->read = read_port;
+		return true;
 	}
-	return use_reference(&r);
+	if (acpi->pm_timer.space != 0)
+		return false;
+	r->mmio = hostmap_device(HPA(acpi->pm_timer.address), 4);
+	r->read = read_mmio;
+	return r->mmio;
 }
 
-static bool use_hpet(const struct acpi_info *acpi)
+static bool hpet(const struct acpi_info *acpi, struct reference *r)
 {
-	struct reference r = {.name = "HPET", .mask = 0xffffffff, .read = read_mmio};
-	volatile uint8_t *hpet;
-	uint32_t period, config;
-	bool ok;
+	volatile uint8_t *regs;
+	uint32_t period;
 
+	*r = (struct reference){.name = "HPET", .mask = 0xffffffff, .read = read_mmio};
 	if (!acpi->hpet)
 		return false;
-	hpet = hostmap_device(HPA(acpi->hpet), 0x400);
-	if (!hpet)
+	regs = hostmap_device(HPA(acpi->hpet), 0x400);
+	if (!regs)
 		return false;
 	/* IA-PC HPET specification, "General Capabilities and ID Register": at most 100 ns a tick
 	 */
-	period = *(volatile uint32_t *)(hpet + HPET_CAPABILITIES + 4);
+	period = *(volatile uint32_t *)(regs + HPET_CAPABILITIES + 4);
 	if (!period || period > 100000000)
 		return false;
-	r.hz = FS_PER_S / period;
-	r.mmio = hpet + HPET_COUNTER;
-	config = *(volatile uint32_t *)(hpet + HPET_CONFIG);
-	*(volatile uint32_t *)(hpet + HPET_CONFIG) = config | 1; /* run */
-	ok = use_reference(&r);
-	*(volatile uint32_t *)(hpet + HPET_CONFIG) = config;
-	return ok;
+	r->hz = FS_PER_S / period;
+	r->mmio = regs + HPET_COUNTER;
+	*(volatile uint32_t *)(regs + HPET_CONFIG) |= 1; /* run; it may go on running */
+	return true;
 }
 
-static bool use_pit(void)
+static bool pit(const struct acpi_info *acpi, struct reference *r)
 {
-	static const struct reference r = {
-		.name = "8254", .hz = PIT_HZ, .mask = 0xffff, .read = read_pit};
-	uint8_t gate = in8(0x61);
-	bool ok;
+	(void)acpi;
+	*r = (struct reference){.name = "8254", .hz = PIT_HZ, .mask = 0xffff, .read = read_pit};
+	out8(0x61, (uint8_t)((in8(0x61) & ~2) | 1)); /* gate of channel 2 on, speaker off */
+	out8(0x43, 0xb4); /* channel 2, both bytes, rate generator: wraps */
+	out8(0x42, 0);
+	out8(0x42, 0);
+	return true;
+}
 
-	out8(0x61, (uint8_t)((gate & ~2) | 1)); /* gate of channel 2 on, speaker off */
-	out8(0x43, 0xb4);                       /* channel 2, both bytes, rate generator: wraps */
-	out8(0x42, 0);
-	out8(0x42, 0);
-	ok = use_reference(&r);
-	out8(0x61, gate);
-	return ok;
+/* The first reference that runs, with one sample; 0 if none does. */
+static uint64_t find_reference(const struct acpi_info *acpi, struct reference *r)
+{
+	static bool (*const kinds[])(const struct acpi_info *, struct reference *) = {pm_timer,
+										      hpet, pit};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++) {
+		uint64_t hz = kinds[i](acpi, r) ? measure(r) : 0;
+
+		if (hz >= MIN_HZ)
+			return hz;
+	}
+	return 0;
+}
+
+/*
+ * What CPUID says is exact, but may not be meant: emulators pass on the leaf of the CPU that they
+ * model. So it must agree with one sample to a hundredth. Otherwise the median of several samples
+ * counts.
+ */
+static uint64_t calibrate(const struct acpi_info *acpi, const struct cpu_features *f)
+{
+	struct reference r;
+	uint64_t samples[SAMPLES], by_cpuid;
+
+	by_cpuid = frequency_from(f->tsc_ratio_num, f->tsc_ratio_den, f->crystal_hz);
+	samples[0] = find_reference(acpi, &r);
+	tsc_source = "CPUID";
+	if (by_cpuid >= MIN_HZ && by_cpuid <= MAX_HZ &&
+	    (!samples[0] ||
+	     (samples[0] >= by_cpuid - by_cpuid / 100 && samples[0] <= by_cpuid + by_cpuid / 100)))
+		return by_cpuid;
+	if (!samples[0])
+		return 0;
+	tsc_source = r.name;
+	for (unsigned i = 1; i < SAMPLES; i++)
+		samples[i] = measure(&r);
+	return snap_frequency(median(samples, SAMPLES), ERROR_PPM);
 }
 
 void tsc_calibrate(const struct acpi_info *acpi)
 {
 	const struct cpu_features *f = &this_cpu()->features;
+	uint64_t hz;
 
 	boot_tsc = rdtsc();
-	if (!use_cpuid(f) && !use_pm_timer(acpi) && !use_hpet(acpi) && !use_pit()) {
-		tsc_hz = NS_PER_S;
+	hz = calibrate(acpi, f);
+	if (hz < MIN_HZ || hz > MAX_HZ) {
+		hz = NS_PER_S;
 		tsc_source = "a guess";
 		log_error("no clock of this machine runs (ACPI PM timer, HPET, 8254): time is a "
 			  "guess; "
 			  "switch one of them on in the firmware set-up");
 	}
-	to_ns = tick_scale_make(tsc_hz, NS_PER_S);
-	to_tsc = tick_scale_make(NS_PER_S, tsc_hz);
-	log_info("TSC: %lu.%06lu MHz by %s", tsc_hz / 1000000, tsc_hz % 1000000, tsc_source);
+	to_ns = tick_scale_make(hz, NS_PER_S);
+	to_tsc = tick_scale_make(NS_PER_S, hz);
+	tsc_hz = hz; /* from here on uptime_ns() counts */
+	log_info("TSC: %lu.%06lu MHz by %s", hz / 1000000, hz % 1000000, tsc_source);
+	/* under an emulator nothing follows from it, and it is so in all of them */
 	if (!f->invariant_tsc)
-		/* under an emulator nothing follows from it, and it is so in all of them */
 		log_write(
 			f->hypervisor ? LOG_DEBUG : LOG_WARN,
 			"the CPU does not promise a TSC of constant rate: clocks may drift when it "
