@@ -45,13 +45,13 @@ SVM_SRC := arch/x86/svm/decode.c arch/x86/svm/enable.c arch/x86/svm/npt.c \
 
 MM_SRC := mm/gmem.c mm/slpt.c
 
-SCHED_SRC := sched/timer.c sched/timer_heap.c
+SCHED_SRC := sched/sched.c sched/timer.c sched/timer_heap.c
 
 DRIVERS_SRC := drivers/cmos.c drivers/cmos_time.c drivers/uart.c drivers/uart_logic.c
 
-GUESTS_SRC := guests/config.c guests/guest_acpi.c guests/json.c guests/load_gdt.c \
-	guests/load_linux.c guests/load_multiboot.c guests/machine.c guests/pvclock.c \
-	guests/serial.c
+GUESTS_SRC := guests/config.c guests/cpu_model.c guests/guest_acpi.c guests/json.c \
+	guests/load_gdt.c guests/load_linux.c guests/load_multiboot.c guests/machine.c \
+	guests/pvclock.c guests/serial.c guests/vcpu.c
 
 VDEV_SRC := guests/vdev/vdebugexit.c guests/vdev/vdev.c guests/vdev/vioapic.c guests/vdev/vkbc.c \
 	guests/vdev/vlapic.c guests/vdev/vlapic_regs.c guests/vdev/vlapic_state.c \

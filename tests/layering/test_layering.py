@@ -17,11 +17,13 @@ def tree(tmp_path, path, text):
 
 
 def test_the_tree_keeps_the_rules():
-    assert rules.check(TOP) == []
+    wrong = rules.check(TOP)
+    assert not wrong, "\n" + "\n".join(wrong)
 
 
 def test_no_source_is_forgotten():
-    assert rules.unlisted(TOP) == []
+    wrong = rules.unlisted(TOP)
+    assert not wrong, "\n" + "\n".join(wrong)
 
 
 @pytest.mark.parametrize("path, included", [
