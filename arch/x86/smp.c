@@ -269,7 +269,7 @@ static uint64_t wait_ticket(uint64_t old, uint64_t us)
 static void measure_skew(struct percpu *cpu)
 {
 	uint64_t best = UINT64_MAX, limit = ns_to_tsc(SKEW_TIMEOUT_US * NS_PER_US);
-	uint64_t begin = rdtsc(), off;
+	uint64_t begin = rdtsc(), off, error;
 
 	for (uint32_t i = 0; i < SKEW_ROUNDS; i++) {
 		uint64_t sent = rdtsc_ordered(), back;
@@ -290,13 +290,16 @@ done:
 		log_warn("CPU %u: its TSC could not be compared with the boot CPU's", cpu->index);
 		return;
 	}
+	error = best / 2 + 1;
 	off = (uint64_t)(cpu->tsc_skew < 0 ? -cpu->tsc_skew : cpu->tsc_skew);
-	if (off > best / 2 + 1)
-		log_warn("CPU %u: its TSC is %lu ns %s the boot CPU's (measured to %lu ns): clocks "
-			 "of "
-			 "guests that run on both may jump",
-			 cpu->index, tsc_to_ns(off), cpu->tsc_skew < 0 ? "behind" : "ahead of",
-			 tsc_to_ns(best / 2 + 1));
+	if (off <= error) {
+		cpu->tsc_skew = 0; /* no difference that can be told from the measuring itself */
+		return;
+	}
+	log_warn("CPU %u: its TSC is %lu ns %s the boot CPU's (measured to %lu ns): clocks of "
+		 "guests that run on both may jump",
+		 cpu->index, tsc_to_ns(off), cpu->tsc_skew < 0 ? "behind" : "ahead of",
+		 tsc_to_ns(error));
 }
 
 enum start_result {
