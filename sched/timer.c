@@ -87,15 +87,24 @@ void timer_arm(struct timer *t, struct percpu *cpu, uint64_t deadline)
 	irq_restore(on);
 }
 
-bool timer_cancel(struct timer *t)
+/* Waits until no other core is in the timer's callback. */
+static void wait_while_running(const struct timer *t)
 {
-	bool on = irq_save(), armed = take_off(t);
-
-	irq_restore(on);
 	for (uint32_t i = 0; i < n_cpus; i++)
 		while (percpus[i] != this_cpu() &&
 		       __atomic_load_n(&queues[i].running, __ATOMIC_ACQUIRE) == t)
 			cpu_pause();
+}
+
+bool timer_cancel(struct timer *t)
+{
+	bool on = irq_save(), armed = false;
+
+	do { /* again if the callback that ran armed the timer */
+		armed |= take_off(t);
+		wait_while_running(t);
+	} while (__atomic_load_n(&t->queue, __ATOMIC_ACQUIRE));
+	irq_restore(on);
 	return armed;
 }
 
