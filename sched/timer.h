@@ -36,8 +36,7 @@ void timer_arm(struct timer *t, struct percpu *cpu, uint64_t deadline);
 
 /* Disarms the timer. When it returns, fn is not running on another core and will not run: the
  * timer's memory may be freed. So the caller must not hold a lock that fn takes, nor be a
- * callback that fn cancels. Returns whether it
- * was armed. */
+ * callback that fn cancels. Returns whether it was armed. */
 bool timer_cancel(struct timer *t);
 
 #endif
