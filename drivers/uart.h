@@ -1,0 +1,42 @@
+/*
+ * The host's serial port for the console: one 16550A (or 16450) at COM1 to COM4. Privileged.
+ *
+ * Used by the boot CPU only, apart from uart_emergency_*. Nothing here waits for the hardware
+ * longer than a bounded number of looks at its status.
+ */
+#ifndef DRIVERS_UART_H
+#define DRIVERS_UART_H
+
+#include "lib/reason.h"
+#include "lib/types.h"
+
+/* Finds a UART at COM`number` (1 to 4) by its loopback mode and sets it to `baud`, 8N1.
+ * ERR_NOT_FOUND or ERR_INVALID with a sentence; then everything below does nothing. */
+int uart_open(unsigned number, uint32_t baud, struct reason *why);
+
+/* The console is switched off: the emergency path must not touch a port either. */
+void uart_disable(void);
+
+/* Lets the UART interrupt; `notify` is called, with interrupts off, after each one. ERR_NOT_FOUND
+ * when the line cannot be routed: then uart_poll() does all the work. */
+int uart_enable_irq(void (*notify)(void));
+
+/* Moves bytes between the rings and the hardware, as far as it takes and has any. */
+void uart_poll(void);
+
+/* Output: bytes that the ring still takes, and bytes that wait in it. Writes what fits and returns
+ * how much that was. Without a UART all output is taken and dropped. */
+size_t uart_tx_room(void);
+size_t uart_tx_pending(void);
+size_t uart_write(const void *buf, size_t n);
+
+/* Input: takes up to n bytes. */
+size_t uart_read(void *buf, size_t n);
+
+/* From any core and context: the first call stops all other output, sends what waits in the ring (a
+ * bounded part) and later ones send `n` bytes, each with a time-out; after one time-out all is
+ * dropped. */
+void uart_emergency_begin(void);
+void uart_emergency_write(const char *text, size_t n);
+
+#endif
