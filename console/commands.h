@@ -1,0 +1,34 @@
+/*
+ * The commands of the administrator's shell. The table is in commands.c; what they do is in
+ * cmd_guest.c (guests) and cmd_host.c (the machine).
+ */
+#ifndef CONSOLE_COMMANDS_H
+#define CONSOLE_COMMANDS_H
+
+#include "console/command.h"
+
+extern const struct command_set commands;
+
+/* cmd_guest.c */
+void cmd_list(const struct out *o, const struct args *a);
+void cmd_info(const struct out *o, const struct args *a);
+void cmd_start(const struct out *o, const struct args *a);
+void cmd_pause(const struct out *o, const struct args *a);
+void cmd_resume(const struct out *o, const struct args *a);
+void cmd_stop(const struct out *o, const struct args *a);
+void cmd_reset(const struct out *o, const struct args *a);
+void cmd_destroy(const struct out *o, const struct args *a);
+void cmd_attach(const struct out *o, const struct args *a);
+void cmd_screen(const struct out *o, const struct args *a);
+void cmd_serial(const struct out *o, const struct args *a);
+void cmd_stats(const struct out *o, const struct args *a);
+
+/* cmd_host.c */
+void cmd_cpus(const struct out *o, const struct args *a);
+void cmd_memory(const struct out *o, const struct args *a);
+void cmd_log(const struct out *o, const struct args *a);
+void cmd_version(const struct out *o, const struct args *a);
+void cmd_reboot(const struct out *o, const struct args *a);
+void cmd_poweroff(const struct out *o, const struct args *a);
+
+#endif

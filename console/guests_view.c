@@ -1,0 +1,161 @@
+/*
+ * What the console knows of guests, taken from guests/. No state of its own; boot CPU only, where
+ * all changes of a guest's state are made too.
+ */
+#include "console/guests_view.h"
+
+#include "guests/vm.h"
+#include "lib/format.h"
+#include "lib/string.h"
+#include "mm/gmem.h"
+
+#define VGA_TEXT 0xb8000ull /* two bytes for each cell: character, colours */
+
+_Static_assert((int)GUEST_CREATED == (int)VM_CREATED && (int)GUEST_RUNNING == (int)VM_RUNNING &&
+		       (int)GUEST_PAUSED == (int)VM_PAUSED &&
+		       (int)GUEST_STOPPED == (int)VM_STOPPED &&
+		       (int)GUEST_CRASHED == (int)VM_CRASHED,
+	       "the same states in the same order");
+
+struct vm *guest_next(struct vm *prev)
+{
+	return vm_next(prev);
+}
+
+struct vm *guest_find(const char *name)
+{
+	return vm_find(name);
+}
+
+const char *guest_name(const struct vm *vm)
+{
+	return vm->config->name;
+}
+
+const char *guest_state_name(enum guest_state state)
+{
+	return vm_state_name((enum vm_state)state);
+}
+
+static uint32_t cpu_of(const struct vcpu *v)
+{
+	for (uint32_t i = 0; i < n_cpus; i++)
+		if (__atomic_load_n(&percpus[i]->vcpu, __ATOMIC_RELAXED) == v)
+			return i;
+	return GUEST_NO_CPU;
+}
+
+void guest_look(struct vm *vm, struct guest_view *out)
+{
+	memset(out, 0, sizeof(*out));
+	snprintf(out->name, sizeof(out->name), "%s", vm->config->name);
+	out->state = (enum guest_state)vm->state;
+	out->memory = vm->config->memory;
+	out->overhead = vm->overhead;
+	out->vcpus = vm->config->vcpus;
+	out->has_status = vm->has_status;
+	out->status = vm->status;
+	snprintf(out->reason, sizeof(out->reason), "%s", vm->reason.text);
+	out->serial = vm->config->serial;
+	out->boot = vm->config->boot;
+	out->uptime_ns = vm->has_resources ? vm_clock_ns(vm) : 0;
+	for (unsigned i = 0; i < GUEST_VIEW_VCPUS; i++)
+		out->cpu[i] = i < vm->n_vcpus && vm->vcpus[i] ? cpu_of(vm->vcpus[i]) : GUEST_NO_CPU;
+}
+
+int guest_act(struct vm *vm, enum guest_action action, struct reason *why)
+{
+	switch (action) {
+	case ACTION_START:
+		return vm_start(vm, why);
+	case ACTION_PAUSE:
+		return vm_pause(vm, why);
+	case ACTION_RESUME:
+		return vm_resume(vm, why);
+	case ACTION_STOP:
+		return vm_stop(vm, why);
+	case ACTION_POWER_BUTTON:
+		return vm_power_button(vm, why);
+	case ACTION_RESET:
+		return vm_reset(vm, why);
+	case ACTION_DESTROY:
+		return vm_destroy(vm, why);
+	}
+	return refuse(why, ERR_INVALID, "no such action");
+}
+
+int guest_stats(struct vm *vm, unsigned vcpu, struct guest_stats *out)
+{
+	const struct vcpu *v = vcpu < vm->n_vcpus ? vm->vcpus[vcpu] : NULL;
+
+	if (!v)
+		return ERR_NOT_FOUND;
+	memcpy(out->exits, v->exits, sizeof(out->exits));
+	out->run_ns = tsc_to_ns(v->run_ticks);
+	out->injected = v->injected;
+	return 0;
+}
+
+int guest_screen(struct vm *vm, char out[SCREEN_ROWS * SCREEN_COLUMNS])
+{
+	for (unsigned y = 0; y < SCREEN_ROWS; y++) {
+		uint8_t row[2 * SCREEN_COLUMNS];
+
+		if (!vm->has_resources ||
+		    gmem_read(&vm->mem, VGA_TEXT + y * sizeof(row), row, sizeof(row)))
+			return ERR_NOT_FOUND;
+		for (unsigned x = 0; x < SCREEN_COLUMNS; x++)
+			out[y * SCREEN_COLUMNS + x] = (char)row[2 * x];
+	}
+	return 0;
+}
+
+/* The guest's end of the serial port looks again. */
+static void tell_guest(struct vm *vm)
+{
+	if (vm->n_vcpus && vm->vcpus[0])
+		vcpu_request(vm->vcpus[0], REQ_SERIAL);
+}
+
+void guest_listen(struct vm *vm, bool on)
+{
+	serial_set_reader(&vm->serial, on);
+	if (!on) /* what it waited with is lost for the terminal, and it may go on */
+		tell_guest(vm);
+}
+
+size_t guest_read(struct vm *vm, uint8_t *buf, size_t n)
+{
+	bool stalled;
+	size_t got = serial_read(&vm->serial, buf, n, &stalled);
+
+	if (stalled)
+		tell_guest(vm);
+	return got;
+}
+
+size_t guest_unread(struct vm *vm)
+{
+	return (size_t)serial_unread(&vm->serial);
+}
+
+size_t guest_write(struct vm *vm, const uint8_t *buf, size_t n)
+{
+	size_t done = serial_write(&vm->serial, buf, n);
+
+	if (done)
+		tell_guest(vm);
+	return done;
+}
+
+size_t guest_history(struct vm *vm, uint8_t *buf, size_t n)
+{
+	return serial_history(&vm->serial, buf, n);
+}
+
+enum machine_status guests_machine_status(void)
+{
+	return vms_verdict.failed    ? STATUS_GUEST_FAILED
+	       : vms_verdict.refused ? STATUS_CONFIG_REFUSED
+				     : STATUS_OK;
+}

@@ -1,0 +1,89 @@
+/*
+ * What the console knows of guests: all that its commands show and do goes through here, so that
+ * the console is built and tested without virtual machines. Boot CPU only.
+ */
+#ifndef CONSOLE_GUESTS_VIEW_H
+#define CONSOLE_GUESTS_VIEW_H
+
+#include "arch/x86/cpu.h"
+#include "arch/x86/hv.h"
+#include "guests/config.h"
+#include "lib/reason.h"
+#include "lib/types.h"
+
+struct vm;
+
+enum guest_state {
+	GUEST_CREATED,
+	GUEST_RUNNING,
+	GUEST_PAUSED,
+	GUEST_STOPPED,
+	GUEST_CRASHED,
+};
+
+#define GUEST_VIEW_VCPUS 16 /* vCPUs whose core is shown */
+#define GUEST_NO_CPU     UINT32_MAX
+
+struct guest_view {
+	char name[CONFIG_NAME_MAX];
+	enum guest_state state;
+	uint64_t memory, overhead; /* bytes: RAM, and what the guest costs beyond it */
+	uint32_t vcpus;
+	bool has_status; /* it ended itself by the debug-exit port */
+	uint32_t status;
+	char reason[240]; /* why it stands still; empty: there is nothing to say */
+	enum config_serial serial;
+	enum config_boot boot;
+	uint64_t uptime_ns;             /* guest time since it was started */
+	uint32_t cpu[GUEST_VIEW_VCPUS]; /* index of the core that a vCPU runs on, or GUEST_NO_CPU */
+};
+
+struct guest_stats { /* of one vCPU */
+	uint64_t exits[EXIT_KIND_COUNT];
+	uint64_t run_ns;   /* time inside the guest */
+	uint64_t injected; /* interrupts and exceptions delivered */
+};
+
+enum guest_action {
+	ACTION_START,
+	ACTION_PAUSE,
+	ACTION_RESUME,
+	ACTION_STOP,
+	ACTION_POWER_BUTTON,
+	ACTION_RESET,
+	ACTION_DESTROY,
+};
+
+#define SCREEN_ROWS    25
+#define SCREEN_COLUMNS 80
+
+/* Guests stay known until the machine ends. */
+struct vm *guest_next(struct vm *prev); /* NULL: the first; NULL again after the last */
+struct vm *guest_find(const char *name);
+const char *guest_name(const struct vm *vm);
+void guest_look(struct vm *vm, struct guest_view *out);
+const char *guest_state_name(enum guest_state state);
+
+/* Returns 0, or a negative error with a sentence. A destroyed guest is known still, as
+ * GUEST_CREATED. */
+int guest_act(struct vm *vm, enum guest_action action, struct reason *why);
+
+/* ERR_NOT_FOUND beyond the last vCPU. */
+int guest_stats(struct vm *vm, unsigned vcpu, struct guest_stats *out);
+
+/* The characters of the VGA text screen, row after row. ERR_NOT_FOUND while there is no RAM. */
+int guest_screen(struct vm *vm, char out[SCREEN_ROWS * SCREEN_COLUMNS]);
+
+/* Serial port. While the console listens, no output is lost: the guest waits when it is not read.
+ * Else only the last output is kept. Listening begins with what is sent from now on. */
+void guest_listen(struct vm *vm, bool on);
+size_t guest_read(struct vm *vm, uint8_t *buf, size_t n); /* output, while listening */
+size_t guest_unread(struct vm *vm); /* bytes that guest_read() would still give */
+size_t guest_write(struct vm *vm, const uint8_t *buf,
+		   size_t n);                                /* input; returns what was accepted */
+size_t guest_history(struct vm *vm, uint8_t *buf, size_t n); /* last output, oldest byte first */
+
+/* What the machine's exit status would be now. */
+enum machine_status guests_machine_status(void);
+
+#endif
