@@ -59,9 +59,10 @@ VDEV_SRC := guests/vdev/vdebugexit.c guests/vdev/vdev.c guests/vdev/vioapic.c gu
 	guests/vdev/vpm.c guests/vdev/vreset.c guests/vdev/vrtc.c guests/vdev/vrtc_calendar.c \
 	guests/vdev/vuart.c
 
-CONSOLE_SRC := console/cmd_guest.c console/cmd_host.c console/command.c console/commands.c \
-	console/console.c console/emergency.c console/guest_lines.c console/lineedit.c \
-	console/out.c console/sequence.c console/terminal.c
+CONSOLE_SRC := console/build_id.c console/cmd_guest.c console/cmd_host.c console/command.c \
+	console/commands.c console/console.c console/emergency.c console/guest_lines.c \
+	console/guests_view.c console/lineedit.c console/log_stamp.c console/out.c \
+	console/sequence.c console/terminal.c
 
 SRC := $(BOOT_SRC) $(ARCH_SRC) $(SVM_SRC) $(MM_SRC) $(SCHED_SRC) $(DRIVERS_SRC) $(GUESTS_SRC) \
 	$(VDEV_SRC) $(CONSOLE_SRC) $(LIB_SRC)

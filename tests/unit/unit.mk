@@ -1,0 +1,48 @@
+# The unit tests: each is a program of its own, built on the developer's machine with sanitizers from
+# tests/unit/<name>.c and the pure sources that <name>_SRC lists.
+UNIT_TESTS :=
+
+UNIT_TESTS += test_vpit test_vrtc test_vpm test_vuart test_vkbc test_vreset test_vpci
+test_vpit_SRC := guests/vdev/vpit.c guests/vdev/vdev.c lib/reason.c
+test_vrtc_SRC := guests/vdev/vrtc.c guests/vdev/vrtc_calendar.c guests/vdev/vdev.c lib/reason.c
+test_vpm_SRC := guests/vdev/vpm.c guests/vdev/vdev.c lib/reason.c
+test_vuart_SRC := guests/vdev/vuart.c guests/vdev/vdev.c lib/reason.c
+test_vkbc_SRC := guests/vdev/vkbc.c guests/vdev/vdev.c lib/reason.c
+test_vreset_SRC := guests/vdev/vreset.c guests/vdev/vdebugexit.c guests/vdev/vdev.c lib/reason.c
+test_vpci_SRC := guests/vdev/vpci.c guests/vdev/vdev.c lib/reason.c
+
+UNIT_TESTS += test_guest_acpi
+test_guest_acpi_SRC := guests/guest_acpi.c lib/reason.c
+
+UNIT_TESTS += test_features test_tsc_math test_trampoline test_mitigations test_timer_heap test_cmos
+test_features_SRC := arch/x86/features.c
+test_tsc_math_SRC := arch/x86/tsc_math.c
+test_trampoline_SRC := arch/x86/trampoline.c
+test_mitigations_SRC := arch/x86/mitigations_choose.c arch/x86/xcr0.c
+test_timer_heap_SRC := sched/timer_heap.c
+test_cmos_SRC := drivers/cmos_time.c
+
+UNIT_TESTS += test_vdev test_vlapic test_vlapic_timer test_vioapic test_vpic
+VLAPIC_SRC := guests/vdev/vlapic.c guests/vdev/vlapic_regs.c guests/vdev/vlapic_timer.c \
+	guests/vdev/vlapic_state.c
+test_vlapic_SRC := $(VLAPIC_SRC) guests/vdev/vdev.c lib/reason.c
+test_vlapic_timer_SRC := $(test_vlapic_SRC)
+test_vioapic_SRC := guests/vdev/vioapic.c guests/vdev/vdev.c lib/reason.c
+test_vpic_SRC := guests/vdev/vpic.c guests/vdev/vdev.c lib/reason.c
+test_vdev_SRC := $(VLAPIC_SRC) guests/vdev/vioapic.c guests/vdev/vpic.c guests/vdev/vpit.c \
+	guests/vdev/vrtc.c guests/vdev/vrtc_calendar.c guests/vdev/vpm.c guests/vdev/vuart.c \
+	guests/vdev/vkbc.c guests/vdev/vreset.c guests/vdev/vpci.c guests/vdev/vdev.c lib/reason.c
+
+UNIT_TESTS += test_log test_log_reset test_json_out test_uart_logic
+test_log_SRC := lib/log.c
+test_log_reset_SRC := lib/log.c
+test_json_out_SRC := lib/json_out.c
+test_uart_logic_SRC := drivers/uart_logic.c lib/reason.c
+
+UNIT_TESTS += test_lineedit test_command test_terminal test_console
+TERMINAL_SRC := console/terminal.c console/sequence.c console/guest_lines.c console/lineedit.c console/out.c
+test_lineedit_SRC := console/lineedit.c console/out.c
+test_command_SRC := console/command.c console/out.c lib/reason.c lib/log.c
+test_terminal_SRC := $(TERMINAL_SRC)
+test_console_SRC := console/console.c console/commands.c console/command.c console/cmd_guest.c \
+	console/cmd_host.c $(TERMINAL_SRC) drivers/uart_logic.c lib/log.c lib/json_out.c lib/reason.c
