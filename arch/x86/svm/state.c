@@ -1,0 +1,231 @@
+/*
+ * Whole-state get and set, and the cheap partial views of it. Source: AMD64 Architecture
+ * Programmer's Manual, volume 2, "Canonicalization and Consistency Checks". Pure: works on the VMCB
+ * in memory.
+ */
+#include "arch/x86/svm/svm.h"
+#include "lib/format.h"
+
+static struct vmcb_segment *vmcb_seg(struct vmcb *b, enum segment_index s)
+{
+	switch (s) {
+	case SEG_LDTR:
+		return &b->ldtr;
+	case SEG_TR:
+		return &b->tr;
+	default:
+		return &b->seg[s];
+	}
+}
+
+static void segment_get(const struct vmcb_segment *in, struct segment_state *out)
+{
+	out->base = in->base;
+	out->limit = in->limit;
+	out->selector = in->selector;
+	out->attr = in->attr;
+}
+
+void svm_get_segment(const struct hv_vcpu *v, enum segment_index s, struct segment_state *out)
+{
+	segment_get(vmcb_seg(svm_vmcb(v), s), out);
+}
+
+void svm_get_code(const struct hv_vcpu *v, struct code_context *out)
+{
+	const struct vmcb *b = svm_vmcb(v);
+
+	out->rip = v->rip;
+	out->rflags = v->rflags;
+	out->cr0 = b->cr0;
+	out->cr3 = b->cr3;
+	out->cr4 = b->cr4;
+	out->efer = b->efer;
+	out->cs_base = b->seg[SEG_CS].base;
+	out->cs_limit = b->seg[SEG_CS].limit;
+	out->cs_attr = b->seg[SEG_CS].attr;
+	out->cpl = b->cpl;
+	out->phys_bits = v->phys_bits;
+	if (code_is_64bit(out))
+		out->cs_base = 0;
+}
+
+uint64_t svm_get_cr(const struct hv_vcpu *v, unsigned cr)
+{
+	const struct vmcb *b = svm_vmcb(v);
+
+	switch (cr) {
+	case 0:
+		return b->cr0;
+	case 2:
+		return b->cr2;
+	case 3:
+		return b->cr3;
+	default:
+		return b->cr4;
+	}
+}
+
+void svm_set_cr(struct hv_vcpu *v, unsigned cr, uint64_t value)
+{
+	struct vmcb *b = svm_vmcb(v);
+
+	switch (cr) {
+	case 0:
+		b->cr0 = value;
+		break;
+	case 2:
+		b->cr2 = value;
+		b->clean &= ~CLEAN_CR2;
+		return;
+	case 3:
+		b->cr3 = value;
+		break;
+	default:
+		b->cr4 = value;
+		break;
+	}
+	b->clean &= ~CLEAN_CR;
+}
+
+/* The guest never sees EFER.SVME, which the processor demands to be set. */
+uint64_t svm_get_efer(const struct hv_vcpu *v)
+{
+	return svm_vmcb(v)->efer & ~EFER_SVME;
+}
+
+void svm_set_efer(struct hv_vcpu *v, uint64_t value)
+{
+	struct vmcb *b = svm_vmcb(v);
+
+	b->efer = value | EFER_SVME;
+	b->clean &= ~CLEAN_CR;
+}
+
+void svm_get_state(const struct hv_vcpu *v, struct vcpu_state *out)
+{
+	struct vmcb *b = svm_vmcb(v);
+
+	for (unsigned i = 0; i < GPR_COUNT; i++)
+		out->gpr[i] = v->gpr[i];
+	out->rip = v->rip;
+	out->rflags = v->rflags;
+	out->cr0 = b->cr0;
+	out->cr2 = b->cr2;
+	out->cr3 = b->cr3;
+	out->cr4 = b->cr4;
+	out->cr8 = v->cr8;
+	out->efer = svm_get_efer(v);
+	out->dr6 = b->dr6;
+	out->dr7 = b->dr7;
+	for (unsigned i = 0; i < SEG_COUNT; i++)
+		segment_get(vmcb_seg(b, i), &out->seg[i]);
+	out->gdtr = (struct table_state){.base = b->gdtr.base, .limit = (uint16_t)b->gdtr.limit};
+	out->idtr = (struct table_state){.base = b->idtr.base, .limit = (uint16_t)b->idtr.limit};
+	out->star = b->star;
+	out->lstar = b->lstar;
+	out->cstar = b->cstar;
+	out->sfmask = b->sfmask;
+	out->kernel_gs_base = b->kernel_gs_base;
+	out->sysenter_cs = b->sysenter_cs;
+	out->sysenter_esp = b->sysenter_esp;
+	out->sysenter_eip = b->sysenter_eip;
+	out->pat = b->g_pat;
+	out->cpl = b->cpl;
+	out->irq_blocked = v->irq_blocked;
+	out->nmi_blocked = v->nmi_blocked;
+}
+
+/* The rules by which VMRUN would refuse the state with VMEXIT_INVALID. */
+static int check_state(const struct vcpu_state *s, struct reason *why)
+{
+	bool long_mode = (s->efer & EFER_LME) && (s->cr0 & CR0_PG);
+
+	if (!(s->cr0 & CR0_CD) && (s->cr0 & CR0_NW))
+		return refuse(why, ERR_INVALID, "CR0 has NW set without CD");
+	if (s->cr0 >> 32)
+		return refuse(why, ERR_INVALID, "CR0 has reserved bits set in its upper half");
+	if ((s->cr0 & CR0_PG) && !(s->cr0 & CR0_PE))
+		return refuse(why, ERR_INVALID, "CR0 has paging without protected mode");
+	if (s->cr4 >> 32)
+		return refuse(why, ERR_INVALID, "CR4 has reserved bits set in its upper half");
+	if (s->dr6 >> 32 || s->dr7 >> 32)
+		return refuse(why, ERR_INVALID, "DR6 or DR7 has bits set in its upper half");
+	if (s->efer & EFER_SVME)
+		return refuse(why, ERR_INVALID, "EFER.SVME is not a guest's to set");
+	if (long_mode && !(s->cr4 & CR4_PAE))
+		return refuse(why, ERR_INVALID, "long mode with paging needs CR4.PAE");
+	if (long_mode && (s->seg[SEG_CS].attr & SEG_ATTR_L) && (s->seg[SEG_CS].attr & SEG_ATTR_DB))
+		return refuse(why, ERR_INVALID, "CS has both L and D set in long mode");
+	if (s->cpl > 3 || s->cr8 > 15)
+		return refuse(why, ERR_INVALID, "the privilege level or CR8 is out of range");
+	return 0;
+}
+
+int svm_set_state(struct hv_vcpu *v, const struct vcpu_state *in, struct reason *why)
+{
+	struct vmcb *b = svm_vmcb(v);
+	int err = check_state(in, why);
+
+	if (err)
+		return err;
+	for (unsigned i = 0; i < GPR_COUNT; i++)
+		v->gpr[i] = in->gpr[i];
+	v->rip = in->rip;
+	v->rflags = in->rflags | RFLAGS_ONE;
+	v->cr8 = (uint8_t)in->cr8;
+	v->irq_blocked = in->irq_blocked;
+	v->nmi_blocked = in->nmi_blocked;
+	b->cr0 = in->cr0;
+	b->cr2 = in->cr2;
+	b->cr3 = in->cr3;
+	b->cr4 = in->cr4;
+	b->efer = in->efer | EFER_SVME;
+	b->dr6 = in->dr6;
+	b->dr7 = in->dr7;
+	for (unsigned i = 0; i < SEG_COUNT; i++) {
+		struct vmcb_segment *s = vmcb_seg(b, i);
+
+		s->base = in->seg[i].base;
+		s->limit = in->seg[i].limit;
+		s->selector = in->seg[i].selector;
+		s->attr = in->seg[i].attr;
+	}
+	b->gdtr.base = in->gdtr.base;
+	b->gdtr.limit = in->gdtr.limit;
+	b->idtr.base = in->idtr.base;
+	b->idtr.limit = in->idtr.limit;
+	b->star = in->star;
+	b->lstar = in->lstar;
+	b->cstar = in->cstar;
+	b->sfmask = in->sfmask;
+	b->kernel_gs_base = in->kernel_gs_base;
+	b->sysenter_cs = in->sysenter_cs;
+	b->sysenter_esp = in->sysenter_esp;
+	b->sysenter_eip = in->sysenter_eip;
+	b->g_pat = in->pat;
+	b->cpl = in->cpl;
+	b->clean = 0;
+	v->flush_wanted = true;
+	return 0;
+}
+
+void svm_dump(const struct hv_vcpu *v, void (*line)(void *ctx, const char *text), void *ctx)
+{
+	const struct vmcb *b = svm_vmcb(v);
+	char text[160];
+
+	snprintf(text, sizeof(text),
+		 "exit code 0x%llx info1 0x%llx info2 0x%llx interrupted 0x%llx",
+		 (unsigned long long)b->exit_code, (unsigned long long)b->exit_info1,
+		 (unsigned long long)b->exit_info2, (unsigned long long)b->exit_int_info);
+	line(ctx, text);
+	snprintf(text, sizeof(text), "inject 0x%llx int_ctl 0x%llx int_state 0x%llx asid %u",
+		 (unsigned long long)b->event_inj, (unsigned long long)b->int_ctl,
+		 (unsigned long long)b->int_state, b->asid);
+	line(ctx, text);
+	snprintf(text, sizeof(text), "intercepts 0x%08x 0x%08x exceptions 0x%08x n_cr3 0x%llx",
+		 b->intercept1, b->intercept2, b->intercept_exceptions,
+		 (unsigned long long)b->n_cr3);
+	line(ctx, text);
+}

@@ -1,0 +1,215 @@
+/*
+ * The SVM back end: vCPU life cycle and the entry. Everything that decides is in the pure files
+ * beside it. A vCPU is used by one core at a time (arch/x86/hv.h), so there are no locks.
+ */
+#include "arch/x86/svm/svm.h"
+
+#include "lib/string.h"
+
+#define INTERCEPT1_ALWAYS                                                                       \
+	(INTERCEPT_INTR | INTERCEPT_NMI | INTERCEPT_SMI | INTERCEPT_INIT | INTERCEPT_RDPMC |    \
+	 INTERCEPT_CPUID | INTERCEPT_RSM | INTERCEPT_INVD | INTERCEPT_HLT | INTERCEPT_INVLPGA | \
+	 INTERCEPT_IOIO | INTERCEPT_MSR | INTERCEPT_FERR_FREEZE | INTERCEPT_SHUTDOWN)
+
+#define INTERCEPT2_ALWAYS                                                                 \
+	(INTERCEPT_VMRUN | INTERCEPT_VMMCALL | INTERCEPT_VMLOAD | INTERCEPT_VMSAVE |      \
+	 INTERCEPT_STGI | INTERCEPT_CLGI | INTERCEPT_SKINIT | INTERCEPT_WBINVD |          \
+	 INTERCEPT_MONITOR | INTERCEPT_MWAIT | INTERCEPT_MWAIT_ARMED | INTERCEPT_XSETBV | \
+	 INTERCEPT_RDPRU)
+
+#define INTERCEPT3_ALWAYS (INTERCEPT_INVLPGB | INTERCEPT_MCOMMIT | INTERCEPT_TLBSYNC)
+
+#define PAT_AFTER_RESET 0x0007040600070406ull
+
+/* Source: AMD64 Architecture Programmer's Manual, volume 2, "Processor Initialization State". */
+static void state_at_reset(struct vcpu_state *s)
+{
+	*s = (struct vcpu_state){
+		.rip = 0xfff0,
+		.rflags = RFLAGS_ONE,
+		.cr0 = CR0_CD | CR0_NW | CR0_ET,
+		.dr6 = 0xffff0ff0,
+		.dr7 = 0x400,
+		.pat = PAT_AFTER_RESET,
+		.gdtr.limit = 0xffff,
+		.idtr.limit = 0xffff,
+	};
+	for (unsigned i = 0; i < SEG_COUNT; i++) {
+		s->seg[i].limit = 0xffff;
+		s->seg[i].attr = SEG_ATTR_P | SEG_ATTR_S | 3; /* data, writable, accessed */
+	}
+	s->seg[SEG_CS].selector = 0xf000;
+	s->seg[SEG_CS].base = 0xffff0000;
+	s->seg[SEG_CS].attr = SEG_ATTR_P | SEG_ATTR_S | 0xb;
+	s->seg[SEG_LDTR].attr = SEG_ATTR_P | 2;
+	s->seg[SEG_TR].attr = SEG_ATTR_P | 0xb; /* busy 32-bit TSS */
+}
+
+static void svm_vcpu_init(struct hv_vcpu *v)
+{
+	struct vmcb *b = svm_vmcb(v);
+	struct vcpu_state s;
+	struct reason why;
+
+	memset(b, 0, sizeof(*b));
+	/* CR4 alone: its bits are the guest's CPU model. The others are the guest's own business
+	 * under nested paging. */
+	b->intercept_cr_write = BIT32(4);
+	b->intercept1 = INTERCEPT1_ALWAYS;
+	b->intercept2 = INTERCEPT2_ALWAYS;
+	b->intercept3 = INTERCEPT3_ALWAYS;
+	b->iopm_base = v->vm->pages.pa.v + SVM_VM_IOPM_PAGE * PAGE_SIZE;
+	b->msrpm_base = v->vm->pages.pa.v + SVM_VM_MSRPM_PAGE * PAGE_SIZE;
+	b->int_ctl = INT_CTL_MASKING;
+	b->np_enable = 1;
+	b->n_cr3 = v->vm->slpt_root.v;
+	v->tag_generation = 0;
+	v->last_cpu = UINT32_MAX;
+	v->inject.kind = EVENT_NONE;
+	v->window_wanted = false;
+	state_at_reset(&s);
+	(void)svm_set_state(v, &s, &why); /* these values pass its checks: a unit test holds that */
+}
+
+static void svm_vcpu_load(struct hv_vcpu *v, struct hv_pages cpu_pages, uint32_t cpu)
+{
+	v->cpu_pages = cpu_pages.va;
+	if (v->last_cpu != cpu) {
+		/* another core's cached VMCB and identifiers mean nothing here */
+		v->last_cpu = cpu;
+		v->tag_generation = 0;
+		svm_vmcb(v)->clean = 0;
+	}
+}
+
+static void svm_vcpu_put(struct hv_vcpu *v)
+{
+	v->cpu_pages = NULL;
+}
+
+/* Gives the vCPU an identifier under which no stale translation is cached. */
+static void take_tag(struct svm_cpu *c, struct hv_vcpu *v, struct vmcb *b)
+{
+	if (asid_take(&c->asids, &v->tag, &v->tag_generation))
+		c->flush_all = true;
+	v->flush_wanted = false;
+	b->asid = v->tag;
+	b->clean &= ~CLEAN_ASID;
+}
+
+/* EVENTINJ does not set CR2: it is part of the guest's state. An NMI blocks further ones until the
+ * guest's IRET, which is made to exit for that. */
+static uint64_t take_event(struct hv_vcpu *v, struct vmcb *b)
+{
+	uint64_t code = svm_event_encode(&v->inject);
+
+	if (v->inject.kind == EVENT_EXCEPTION && v->inject.vector == VEC_PF)
+		svm_set_cr(v, 2, v->inject.payload);
+	if (v->inject.kind == EVENT_EXCEPTION && v->inject.vector == VEC_DB) {
+		b->dr6 |= v->inject.payload;
+		b->clean &= ~CLEAN_DR;
+	}
+	if (v->inject.kind == EVENT_NMI) {
+		v->nmi_blocked = true;
+		b->intercept1 |= INTERCEPT_IRET;
+		b->clean &= ~CLEAN_INTERCEPTS;
+	}
+	v->inject.kind = EVENT_NONE;
+	return code;
+}
+
+static void window_update(struct hv_vcpu *v, struct vmcb *b)
+{
+	uint64_t int_ctl = INT_CTL_MASKING | v->cr8;
+	uint32_t intercept1 = b->intercept1 & ~INTERCEPT_VINTR;
+
+	if (v->window_wanted) {
+		/* a virtual interrupt that is never delivered: its intercept is the window */
+		int_ctl |= INT_CTL_V_IRQ | INT_CTL_PRIO_HIGHEST | INT_CTL_IGNORE_TPR;
+		intercept1 |= INTERCEPT_VINTR;
+	}
+	if (int_ctl != b->int_ctl) {
+		b->int_ctl = int_ctl;
+		b->clean &= ~CLEAN_TPR;
+	}
+	if (intercept1 != b->intercept1) {
+		b->intercept1 = intercept1;
+		b->clean &= ~CLEAN_INTERCEPTS;
+	}
+}
+
+/* The guest is about to execute the IRET that ends its NMI handler. Interrupts stay blocked over
+ * that one instruction, so that the next NMI is not nested into the frame that it is leaving. */
+static void nmi_handler_ends(struct hv_vcpu *v, struct vmcb *b)
+{
+	v->nmi_blocked = false;
+	v->irq_blocked = true;
+	b->intercept1 &= ~INTERCEPT_IRET;
+	b->clean &= ~CLEAN_INTERCEPTS;
+}
+
+static void svm_run(struct hv_vcpu *v, struct vm_exit *exit)
+{
+	struct svm_cpu *c = svm_cpu_of(v->cpu_pages);
+	struct vmcb *b = svm_vmcb(v);
+
+	b->rax = v->gpr[GPR_RAX];
+	b->rsp = v->gpr[GPR_RSP];
+	b->rip = v->rip;
+	b->rflags = v->rflags;
+	b->int_state = v->irq_blocked;
+	if (unlikely(v->inject.kind != EVENT_NONE))
+		b->event_inj = take_event(v, b);
+	window_update(v, b);
+	if (unlikely(b->tsc_offset != v->tsc_offset)) {
+		b->tsc_offset = v->tsc_offset;
+		b->clean &= ~CLEAN_INTERCEPTS;
+	}
+	if (unlikely(v->flush_wanted || v->tag_generation != c->asids.generation))
+		take_tag(c, v, b);
+	b->tlb_control = c->flush_all ? TLB_FLUSH_ALL : TLB_FLUSH_NOTHING;
+	c->flush_all = false;
+
+	svm_enter(v, v->pages.pa.v, c->host_vmcb_pa);
+
+	b->clean = CLEAN_ALL;
+	b->event_inj = 0;
+	v->gpr[GPR_RAX] = b->rax;
+	v->gpr[GPR_RSP] = b->rsp;
+	v->rip = b->rip;
+	v->rflags = b->rflags;
+	v->irq_blocked = b->int_state & INT_STATE_SHADOW;
+	v->cr8 = b->int_ctl & 0xf;
+	svm_decode(b, c->nrips, exit);
+	if (exit->kind == EXIT_MSR)
+		exit->msr.index = (uint32_t)v->gpr[GPR_RCX];
+	else if (unlikely(exit->raw_code == VMEXIT_IRET))
+		nmi_handler_ends(v, b);
+}
+
+const struct hv_ops svm_ops = {
+	.name = "AMD SVM",
+	.cpu_pages = SVM_CPU_PAGES,
+	.vm_pages = SVM_VM_PAGES,
+	.vcpu_pages = 1,
+	.slpt = &npt_format,
+	.probe = svm_probe,
+	.cpu_on = svm_cpu_on,
+	.cpu_off = svm_cpu_off,
+	.vm_init = svm_permissions_init,
+	.vm_allow_msr = svm_allow_msr,
+	.vm_allow_port = svm_allow_port,
+	.vcpu_init = svm_vcpu_init,
+	.vcpu_load = svm_vcpu_load,
+	.vcpu_put = svm_vcpu_put,
+	.run = svm_run,
+	.get_state = svm_get_state,
+	.set_state = svm_set_state,
+	.get_code = svm_get_code,
+	.get_segment = svm_get_segment,
+	.get_cr = svm_get_cr,
+	.set_cr = svm_set_cr,
+	.get_efer = svm_get_efer,
+	.set_efer = svm_set_efer,
+	.dump = svm_dump,
+};

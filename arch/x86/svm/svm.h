@@ -1,0 +1,70 @@
+/* What the files of the SVM back end share. */
+#ifndef ARCH_X86_SVM_SVM_H
+#define ARCH_X86_SVM_SVM_H
+
+#include "arch/x86/hv.h"
+#include "arch/x86/svm/decode.h"
+#include "arch/x86/svm/vmcb.h"
+
+extern const struct slpt_format npt_format;
+
+/* A core's pages: the hardware's host save area, a VMCB that holds the host's FS, GS, TR, LDTR and
+ * SYSCALL state for VMLOAD, and this structure. */
+struct svm_cpu {
+	struct asid_pool asids;
+	uint64_t host_vmcb_pa;
+	bool flush_all; /* at the next entry */
+	bool nrips, flush_by_asid;
+};
+
+enum {
+	SVM_CPU_HSAVE_PAGE,
+	SVM_CPU_HOST_VMCB_PAGE,
+	SVM_CPU_DATA_PAGE,
+	SVM_CPU_PAGES,
+};
+
+/* A guest's pages: I/O permissions (12 KiB), then MSR permissions (8 KiB). */
+enum {
+	SVM_VM_IOPM_PAGE = 0,
+	SVM_VM_MSRPM_PAGE = 3,
+	SVM_VM_PAGES = 5,
+};
+
+static inline struct svm_cpu *svm_cpu_of(void *cpu_pages)
+{
+	return (struct svm_cpu *)((uint8_t *)cpu_pages + SVM_CPU_DATA_PAGE * PAGE_SIZE);
+}
+
+static inline struct vmcb *svm_vmcb(const struct hv_vcpu *v)
+{
+	return (struct vmcb *)(void *)v->pages.va;
+}
+
+/* enable.c */
+int svm_probe(const struct cpu_features *f, uint32_t cpu, struct hv_caps *caps, struct reason *why);
+int svm_cpu_on(struct hv_pages pages, uint32_t cpu, struct reason *why);
+void svm_cpu_off(struct hv_pages pages);
+
+/* state.c */
+void svm_get_state(const struct hv_vcpu *v, struct vcpu_state *out);
+int svm_set_state(struct hv_vcpu *v, const struct vcpu_state *in, struct reason *why);
+void svm_get_code(const struct hv_vcpu *v, struct code_context *out);
+void svm_get_segment(const struct hv_vcpu *v, enum segment_index s, struct segment_state *out);
+uint64_t svm_get_cr(const struct hv_vcpu *v, unsigned cr);
+void svm_set_cr(struct hv_vcpu *v, unsigned cr, uint64_t value);
+uint64_t svm_get_efer(const struct hv_vcpu *v);
+void svm_set_efer(struct hv_vcpu *v, uint64_t value);
+void svm_dump(const struct hv_vcpu *v, void (*line)(void *ctx, const char *text), void *ctx);
+
+/* permissions.c */
+void svm_permissions_init(struct hv_vm *vm);
+void svm_allow_msr(struct hv_vm *vm, uint32_t msr, bool read, bool write);
+void svm_allow_port(struct hv_vm *vm, uint16_t port, bool allow);
+
+/* switch.S: enters the guest of `vmcb_pa` with v's general registers (but RAX and RSP, which the
+ * VMCB holds), and comes back after the exit with the host's state whole. Interrupts off before and
+ * after. */
+void svm_enter(struct hv_vcpu *v, uint64_t vmcb_pa, uint64_t host_vmcb_pa);
+
+#endif

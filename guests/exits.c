@@ -1,0 +1,452 @@
+/*
+ * What the hypervisor does at each exit: one switch, and one short function per kind. A guest's
+ * mistakes are answered as the architecture says, or end that guest with a recorded reason.
+ */
+#include "arch/x86/asm.h"
+#include "guests/board.h"
+#include "guests/vm.h"
+
+/* ---- the instruction that exited ---- */
+
+static void finish(struct vcpu *v, unsigned length)
+{
+	v->hv.rip += length;
+	v->hv.irq_blocked = false;
+	v->hv.rflags &= ~RFLAGS_RF;
+	if (unlikely(v->hv.rflags & RFLAGS_TF)) {
+		/* the guest single-steps: the trap comes after the instruction that we did for it
+		 */
+		vcpu_inject_exception(v, VEC_DB, false, 0);
+		v->hv.inject.payload = BIT(14); /* DR6.BS */
+	}
+}
+
+/* Moves over the instruction that exited, of the kind that is expected. The hardware may say how
+ * long it is; else its bytes are fetched and checked. False: nothing was done for it, because its
+ * bytes cannot be read (the fault is injected) or are others by now (the guest tries again). */
+static bool skip(struct vcpu *v, const struct vm_exit *exit, enum insn_kind kind, unsigned want)
+{
+	struct code_context ctx;
+	uint8_t bytes[INSN_BUFFER];
+	unsigned n, length = exit->insn_len;
+
+	if (!length) {
+		hv->get_code(&v->hv, &ctx);
+		n = insn_fetch(&v->vm->mem, &ctx, bytes, want, &v->hv.inject);
+		if (unlikely(!n))
+			return false;
+		length = insn_length(kind, &ctx, bytes, n);
+		/* with prefixes it may be longer than what is usual */
+		if (unlikely(!length)) {
+			n = insn_fetch(&v->vm->mem, &ctx, bytes, INSN_MAX_BYTES, &v->hv.inject);
+			length = n ? insn_length(kind, &ctx, bytes, n) : 0;
+		}
+		if (unlikely(!length))
+			return false;
+	}
+	finish(v, length);
+	return true;
+}
+
+static void inject_gp(struct vcpu *v)
+{
+	vcpu_inject_exception(v, VEC_GP, true, 0);
+}
+
+static void inject_ud(struct vcpu *v)
+{
+	vcpu_inject_exception(v, VEC_UD, false, 0);
+}
+
+/* ---- kinds of exits ---- */
+
+static void handle_cpuid(struct vcpu *v, const struct vm_exit *exit)
+{
+	uint64_t *gpr = v->hv.gpr;
+	uint32_t leaf = (uint32_t)gpr[GPR_RAX], subleaf = (uint32_t)gpr[GPR_RCX];
+	struct cpuid_dynamic d = {
+		.cr4 = hv->get_cr(&v->hv, 4),
+		.apic_id = v->id,
+		.n_vcpus = v->vm->n_vcpus,
+		.apic_on = vlapic_base_read(v->lapic) & APIC_BASE_EN,
+	};
+	struct cpuid_regs r;
+
+	if (!skip(v, exit, INSN_CPUID, 2))
+		return;
+	if (leaf == 0xd && v->vm->model.xcr0)
+		d.xcr0 = xgetbv(0); /* the guest's is loaded */
+	r = cpu_model_cpuid(&v->vm->model, leaf, subleaf, &d);
+	gpr[GPR_RAX] = r.eax;
+	gpr[GPR_RBX] = r.ebx;
+	gpr[GPR_RCX] = r.ecx;
+	gpr[GPR_RDX] = r.edx;
+}
+
+static void handle_msr(struct vcpu *v, const struct vm_exit *exit)
+{
+	uint64_t *gpr = v->hv.gpr;
+	uint64_t value = 0;
+
+	if (exit->msr.write) {
+		value = (uint32_t)gpr[GPR_RAX] | gpr[GPR_RDX] << 32;
+		if (!skip(v, exit, INSN_WRMSR, 2))
+			return;
+		if (!vcpu_wrmsr(v, exit->msr.index, value))
+			goto refuse_it;
+		return;
+	}
+	if (!skip(v, exit, INSN_RDMSR, 2))
+		return;
+	if (!vcpu_rdmsr(v, exit->msr.index, &value))
+		goto refuse_it;
+	gpr[GPR_RAX] = (uint32_t)value;
+	gpr[GPR_RDX] = value >> 32;
+	return;
+
+refuse_it:
+	v->hv.rip = v->ring[(v->ring_next - 1) % EXIT_RING_SIZE].rip; /* a fault: before it */
+	inject_gp(v);
+}
+
+/* ---- ports and device memory ---- */
+
+/* The guest may just have made room for typed bytes that wait. */
+static void look_after_serial(struct vcpu *v, uint16_t port)
+{
+	uint8_t byte;
+
+	if ((port & ~7u) == BOARD_COM1_PORT && serial_peek(&v->vm->serial, &byte))
+		__atomic_fetch_or(&v->requests, REQ_SERIAL, __ATOMIC_RELAXED);
+}
+
+static uint32_t io_read(void *ctx, uint16_t port, unsigned size)
+{
+	struct vcpu *v = ctx;
+	struct machine *m = &v->vm->machine;
+	uint32_t value;
+
+	spin_lock(&m->lock);
+	value = machine_io_read(m, port, size);
+	spin_unlock(&m->lock);
+	look_after_serial(v, port);
+	return value;
+}
+
+static void io_write(void *ctx, uint16_t port, unsigned size, uint32_t value)
+{
+	struct vcpu *v = ctx;
+	struct machine *m = &v->vm->machine;
+
+	spin_lock(&m->lock);
+	machine_io_write(m, port, size, value);
+	spin_unlock(&m->lock);
+	look_after_serial(v, port);
+}
+
+static uint64_t mmio_read(void *ctx, struct gpa gpa, unsigned size)
+{
+	struct vcpu *v = ctx;
+	struct machine *m = &v->vm->machine;
+	uint64_t offset = gpa.v - vlapic_base_gpa(v->lapic);
+	uint64_t value;
+
+	if (offset < VLAPIC_SIZE && vlapic_is_xapic(v->lapic))
+		return vlapic_mmio_read(v->lapic, (unsigned)offset, size);
+	spin_lock(&m->lock);
+	value = machine_mmio_read(m, gpa.v, size);
+	spin_unlock(&m->lock);
+	return value;
+}
+
+static void mmio_write(void *ctx, struct gpa gpa, unsigned size, uint64_t value)
+{
+	struct vcpu *v = ctx;
+	struct machine *m = &v->vm->machine;
+	uint64_t offset = gpa.v - vlapic_base_gpa(v->lapic);
+
+	if (offset < VLAPIC_SIZE && vlapic_is_xapic(v->lapic)) {
+		vlapic_mmio_write(v->lapic, (unsigned)offset, size, (uint32_t)value);
+		return;
+	}
+	spin_lock(&m->lock);
+	machine_mmio_write(m, gpa.v, size, value);
+	spin_unlock(&m->lock);
+}
+
+static void segment(void *ctx, enum segment_index s, struct segment_state *out)
+{
+	struct vcpu *v = ctx;
+
+	hv->get_segment(&v->hv, s, out);
+}
+
+static void emulate_instruction(struct vcpu *v)
+{
+	const struct emul_host host = {
+		.ctx = v,
+		.segment = segment,
+		.mmio_read = mmio_read,
+		.mmio_write = mmio_write,
+		.io_read = io_read,
+		.io_write = io_write,
+	};
+	struct code_context ctx;
+	struct emul e = {
+		.mem = &v->vm->mem,
+		.ctx = &ctx,
+		.host = &host,
+		.cache = v->emul_cache,
+		.gpr = v->hv.gpr,
+		.rip = &v->hv.rip,
+		.rflags = &v->hv.rflags,
+	};
+
+	hv->get_code(&v->hv, &ctx);
+	switch (emulate(&e)) {
+	case EMUL_DONE:
+		finish(v, 0);
+		return;
+	case EMUL_AGAIN:
+	case EMUL_RETRY:
+		return;
+	case EMUL_FAULT:
+		v->hv.inject = e.fault;
+		return;
+	case EMUL_UNSUPPORTED:
+		vm_end(v->vm, VM_END_CRASH, 0,
+		       "it accessed device memory by an instruction that is not emulated: %02x "
+		       "%02x "
+		       "%02x %02x %02x %02x %02x %02x at RIP 0x%llx",
+		       e.bytes[0], e.bytes[1], e.bytes[2], e.bytes[3], e.bytes[4], e.bytes[5],
+		       e.bytes[6], e.bytes[7], (unsigned long long)v->hv.rip);
+		return;
+	}
+}
+
+static void handle_io(struct vcpu *v, const struct vm_exit *exit)
+{
+	uint64_t *rax = &v->hv.gpr[GPR_RAX];
+
+	if (unlikely(exit->io.string)) {
+		emulate_instruction(v);
+		return;
+	}
+	if (!skip(v, exit, INSN_IO, 4))
+		return;
+	if (exit->io.in) {
+		uint32_t value = io_read(v, exit->io.port, exit->io.size);
+		uint64_t mask = exit->io.size == 4 ? UINT64_MAX : BIT(8 * exit->io.size) - 1;
+
+		*rax = (*rax & ~mask) | value; /* a 32-bit result clears the upper half */
+	} else {
+		uint32_t mask =
+			(uint32_t)(exit->io.size == 4 ? UINT32_MAX : BIT(8 * exit->io.size) - 1);
+
+		io_write(v, exit->io.port, exit->io.size, (uint32_t)*rax & mask);
+	}
+}
+
+static void handle_memory(struct vcpu *v, const struct vm_exit *exit)
+{
+	uint64_t gpa = exit->memory.gpa.v;
+
+	if (unlikely(gmem_ptr(&v->vm->mem, gpa, 1))) {
+		/* All RAM is mapped with all rights. One such fault may be a stale translation. */
+		v->hv.flush_wanted = true;
+		if (++v->fault_repeats > 2)
+			vm_end(v->vm, VM_END_CRASH, 0,
+			       "a second-level fault at 0x%llx, which is RAM, came again and again",
+			       (unsigned long long)gpa);
+		return;
+	}
+	v->fault_repeats = 0;
+	if (unlikely(exit->memory.access & ACCESS_EXEC)) {
+		/* nothing there answers with all ones, and those bytes are no instruction */
+		inject_ud(v);
+		return;
+	}
+	if (unlikely(exit->memory.access & ACCESS_WALK)) {
+		vm_end(v->vm, VM_END_CRASH, 0,
+		       "its page tables lie at 0x%llx, where there is no RAM",
+		       (unsigned long long)gpa);
+		return;
+	}
+	emulate_instruction(v);
+}
+
+/* ---- control registers ---- */
+
+static bool cr4_legal(const struct vcpu *v, uint64_t cr4)
+{
+	uint64_t old = hv->get_cr(&v->hv, 4);
+	bool long_mode = hv->get_efer(&v->hv) & EFER_LMA;
+
+	if (cr4 & ~v->vm->model.cr4)
+		return false;
+	if (long_mode && !(cr4 & CR4_PAE))
+		return false;
+	/* PCIDE is switched on in long mode with PCID 0 only */
+	return !(cr4 & ~old & CR4_PCIDE) || (long_mode && !(hv->get_cr(&v->hv, 3) & 0xfff));
+}
+
+static void set_cr4(struct vcpu *v, uint64_t cr4)
+{
+	uint64_t changed = cr4 ^ hv->get_cr(&v->hv, 4);
+
+	hv->set_cr(&v->hv, 4, cr4);
+	/* Intel SDM volume 3, "Operations that Invalidate TLBs and Paging-Structure Caches" */
+	if (changed & (CR4_PGE | CR4_PAE | CR4_PSE | CR4_PCIDE | CR4_SMEP | CR4_PKE))
+		v->hv.flush_wanted = true;
+}
+
+/* Only writes to CR4 are made to exit. */
+static void handle_control_reg(struct vcpu *v, const struct vm_exit *exit)
+{
+	struct insn_mov_cr mov = {
+		.length = exit->insn_len,
+		.cr = exit->control.cr,
+		.write = exit->control.write,
+		.gpr = exit->control.gpr,
+	};
+	struct code_context ctx;
+	uint8_t bytes[INSN_BUFFER];
+	uint64_t value;
+	unsigned n;
+
+	if (exit->control.decode || !mov.length) {
+		hv->get_code(&v->hv, &ctx);
+		n = insn_fetch(&v->vm->mem, &ctx, bytes, INSN_MAX_BYTES, &v->hv.inject);
+		if (!n || !insn_decode_mov_cr(&ctx, bytes, n, &mov))
+			return;
+	}
+	if (mov.cr != 4 || !mov.write)
+		return; /* another instruction by now */
+	value = v->hv.gpr[mov.gpr];
+	if (!(hv->get_efer(&v->hv) & EFER_LMA))
+		value = (uint32_t)value;
+	if (!cr4_legal(v, value)) {
+		inject_gp(v);
+		return;
+	}
+	set_cr4(v, value);
+	finish(v, mov.length);
+}
+
+static void handle_xsetbv(struct vcpu *v, const struct vm_exit *exit)
+{
+	uint64_t *gpr = v->hv.gpr;
+	uint64_t value = (uint32_t)gpr[GPR_RAX] | gpr[GPR_RDX] << 32;
+	struct code_context ctx;
+
+	hv->get_code(&v->hv, &ctx);
+	if (!(ctx.cr4 & CR4_OSXSAVE)) {
+		inject_ud(v);
+		return;
+	}
+	if (ctx.cpl || (uint32_t)gpr[GPR_RCX] != 0 || !fpu_xcr0_legal(value, v->vm->model.xcr0)) {
+		inject_gp(v);
+		return;
+	}
+	if (!skip(v, exit, INSN_XSETBV, 3))
+		return;
+	xsetbv(0, value);
+}
+
+static enum run_outcome handle_halt(struct vcpu *v, const struct vm_exit *exit)
+{
+	if (!skip(v, exit, INSN_HLT, 1))
+		return RUN_CONTINUE;
+	if (!(v->hv.rflags & RFLAGS_IF) && !v->nmi_pending) {
+		/* no interrupt can wake it, and this one vCPU is the whole guest */
+		vm_end(v->vm, VM_END_OFF, 0, "it halted with interrupts off");
+		return RUN_CONTINUE;
+	}
+	v->halted = true;
+	return RUN_CONTINUE; /* the loop looks for an event, and blocks when there is none */
+}
+
+/* No hypercall is offered: -KVM_ENOSYS, as Linux expects of an unknown number; #UD outside ring 0
+ * is not called for, because the call reveals nothing. */
+static void handle_hypercall(struct vcpu *v, const struct vm_exit *exit)
+{
+	if (!skip(v, exit, exit->hypercall.vmmcall ? INSN_VMMCALL : INSN_VMCALL, 3))
+		return;
+	v->hv.gpr[GPR_RAX] = (uint64_t)-1000;
+}
+
+static void handle_cache(struct vcpu *v, const struct vm_exit *exit)
+{
+	/* The guest's memory is coherent whatever it does to its caches. */
+	if (!skip(v, exit, INSN_WBINVD, 3))
+		(void)(v->hv.inject.kind == EVENT_NONE && skip(v, exit, INSN_INVD, 2));
+}
+
+enum run_outcome vcpu_handle_exit(struct vcpu *v, const struct vm_exit *exit)
+{
+	switch ((enum exit_kind)exit->kind) {
+	case EXIT_HOST_EVENT:
+	case EXIT_WINDOW:
+	case EXIT_INIT:
+		return RUN_CONTINUE;
+	case EXIT_CPUID:
+		handle_cpuid(v, exit);
+		return RUN_CONTINUE;
+	case EXIT_MSR:
+		handle_msr(v, exit);
+		return RUN_CONTINUE;
+	case EXIT_IO:
+		handle_io(v, exit);
+		return RUN_CONTINUE;
+	case EXIT_MEMORY:
+		handle_memory(v, exit);
+		return RUN_CONTINUE;
+	case EXIT_HALT:
+		return handle_halt(v, exit);
+	case EXIT_CONTROL_REG:
+		handle_control_reg(v, exit);
+		return RUN_CONTINUE;
+	case EXIT_XSETBV:
+		handle_xsetbv(v, exit);
+		return RUN_CONTINUE;
+	case EXIT_HYPERCALL:
+		handle_hypercall(v, exit);
+		return RUN_CONTINUE;
+	case EXIT_CACHE:
+		handle_cache(v, exit);
+		return RUN_CONTINUE;
+	case EXIT_PAUSE:
+		skip(v, exit, INSN_PAUSE, 2);
+		return RUN_PREEMPTED;
+	case EXIT_EXCEPTION: /* none is intercepted; given back as it came */
+		v->hv.inject = (struct vcpu_event){
+			.kind = EVENT_EXCEPTION,
+			.vector = exit->exception.vector,
+			.has_error = exit->exception.has_error,
+			.error = exit->exception.error,
+			.payload = exit->exception.payload,
+		};
+		return RUN_CONTINUE;
+	case EXIT_REFUSED:
+		inject_ud(v);
+		return RUN_CONTINUE;
+	case EXIT_SHUTDOWN:
+		vm_end(v->vm, VM_END_CRASH, 0, "it ran into a triple fault at RIP 0x%llx",
+		       (unsigned long long)v->hv.rip);
+		return RUN_CONTINUE;
+	case EXIT_ENTRY_FAILED:
+		vm_end(v->vm, VM_END_CRASH, 0, "the processor refused to enter it (RIP 0x%llx)",
+		       (unsigned long long)v->hv.rip);
+		return RUN_CONTINUE;
+	case EXIT_NOTIFY:
+	case EXIT_APIC_ACCESS:
+	case EXIT_APIC_IPI:
+	case EXIT_EOI:
+	case EXIT_UNKNOWN:
+	case EXIT_KIND_COUNT:
+		break;
+	}
+	vm_end(v->vm, VM_END_CRASH, 0, "exit 0x%llx of the processor is not known (RIP 0x%llx)",
+	       (unsigned long long)exit->raw_code, (unsigned long long)v->hv.rip);
+	return RUN_CONTINUE;
+}

@@ -1,0 +1,64 @@
+/* Fetching instruction bytes; see insn.h. Pure. */
+#include "guests/gwalk.h"
+#include "guests/insn.h"
+#include "lib/string.h"
+
+/* How many of `want` bytes lie inside the code segment. */
+static unsigned inside_segment(const struct code_context *c, unsigned want)
+{
+	if (code_is_64bit(c))
+		return want;
+	if (c->rip > c->cs_limit)
+		return 0;
+	return (unsigned)MIN((uint64_t)want, (uint64_t)c->cs_limit - c->rip + 1);
+}
+
+/* Copies what lies in one page of RAM. */
+static unsigned fetch_part(struct gmem *m, const struct code_context *c, uint64_t gva, uint8_t *buf,
+			   unsigned want, struct vcpu_event *fault)
+{
+	unsigned access = WALK_FETCH | (c->cpl == 3 ? WALK_USER : 0);
+	unsigned n = (unsigned)MIN((uint64_t)want, PAGE_SIZE - (gva & (PAGE_SIZE - 1)));
+	const void *p;
+	struct gpa gpa;
+
+	if (!gwalk_any(m, c, gva, access, &gpa, fault))
+		return 0;
+	/* two words are quicker than counted bytes, where the page has them */
+	p = n == want ? gmem_ptr(m, gpa.v, INSN_BUFFER) : NULL;
+	if (likely(p)) {
+		__builtin_memcpy(buf, p, INSN_BUFFER);
+		return n;
+	}
+	p = gmem_ptr(m, gpa.v, n);
+	if (p)
+		memcpy(buf, p, n);
+	else
+		memset(buf, 0xff, n); /* nothing answers there */
+	return n;
+}
+
+unsigned insn_fetch(struct gmem *mem, const struct code_context *c, uint8_t *buf, unsigned want,
+		    struct vcpu_event *fault)
+{
+	unsigned n = inside_segment(c, want), got;
+	uint64_t gva = c->cs_base + c->rip;
+	struct vcpu_event second;
+
+	if (unlikely(!n)) {
+		*fault = (struct vcpu_event){
+			.kind = EVENT_EXCEPTION, .vector = VEC_GP, .has_error = true};
+		return 0;
+	}
+	if (!(c->efer & EFER_LMA))
+		gva = (uint32_t)gva;
+	got = fetch_part(mem, c, gva, buf, n, fault);
+	if (unlikely(got && got < n)) {
+		gva += got;
+		if (!(c->efer & EFER_LMA))
+			gva = (uint32_t)gva;
+		/* the instruction may well end before the page that cannot be read */
+		got += fetch_part(mem, c, gva, buf + got, n - got, &second);
+	}
+	return got;
+}

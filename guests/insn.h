@@ -1,0 +1,141 @@
+/*
+ * Instructions of a guest, seen by the hypervisor: translating the guest's addresses by its own
+ * page tables, fetching the bytes at its RIP, measuring the few instructions that exit, and
+ * emulating those that reach device memory or move strings through ports. Pure.
+ *
+ * guests/gwalk.c   guest page-table walk (none, 32-bit, PAE, 4-level, 5-level), faults as the
+ *                  architecture defines them
+ * guests/fetch.c   fetch, and the fast matcher for short known instructions
+ * guests/emulate.c the emulator on top of Zydis, with the decode cache
+ */
+#ifndef GUESTS_INSN_H
+#define GUESTS_INSN_H
+
+#include "arch/x86/state.h"
+#include "lib/types.h"
+#include "mm/gmem.h"
+
+#define INSN_MAX_BYTES 15
+#define INSN_BUFFER    16 /* size of a buffer for them: fetched as two words */
+
+/* Kinds of access for a walk; also the bits of a page-fault error code where they coincide. */
+enum {
+	WALK_WRITE = BIT32(1),
+	WALK_USER = BIT32(2),
+	WALK_FETCH = BIT32(4),
+	WALK_IMPLICIT = BIT32(8), /* supervisor access by the processor itself: SMAP ignores AC */
+};
+
+/*
+ * Translates linear `gva` (already cut to 32 bits outside 64-bit mode) by the guest's page tables.
+ * Sets accessed (and dirty, for a write) bits as the processor would. Returns true and the address,
+ * or false and the exception (#PF with its error code and CR2 in `fault->payload`, or #GP/#SS for a
+ * non-canonical address — the caller turns #GP into #SS for stack accesses).
+ */
+bool gwalk(struct gmem *mem, const struct code_context *ctx, uint64_t gva, unsigned access,
+	   struct gpa *out, struct vcpu_event *fault);
+
+/*
+ * Fetches up to `want` (1 to 15) instruction bytes at CS:RIP into `buf` (INSN_BUFFER bytes).
+ * Returns how many: all that can be had before a fault or the segment's limit. 0: the very first
+ * byte faults; `fault` says how.
+ */
+unsigned insn_fetch(struct gmem *mem, const struct code_context *ctx, uint8_t *buf, unsigned want,
+		    struct vcpu_event *fault);
+
+/* The instructions that exit and whose length the hardware may not report. */
+enum insn_kind {
+	INSN_CPUID,
+	INSN_RDMSR,
+	INSN_WRMSR,
+	INSN_HLT,
+	INSN_VMCALL,  /* 0F 01 C1 */
+	INSN_VMMCALL, /* 0F 01 D9 */
+	INSN_XSETBV,
+	INSN_RDPMC,
+	INSN_RDTSC,
+	INSN_RDTSCP,
+	INSN_INVD,
+	INSN_WBINVD, /* and WBNOINVD */
+	INSN_PAUSE,
+	INSN_MOV_CR, /* MOV to or from CR0, CR2, CR3, CR4, CR8; CLTS; LMSW; SMSW */
+	INSN_INVLPGA,
+	INSN_MONITOR,
+	INSN_MWAIT,
+	INSN_IO, /* IN, OUT, INS, OUTS in every form */
+	INSN_INT3,
+	INSN_INTO,
+	INSN_INT_N,
+	INSN_INT1,
+	INSN_KIND_COUNT,
+};
+
+/*
+ * Length in bytes of the instruction at `buf` if it is of that kind, with any legal prefixes; 0 if
+ * it is another one (somebody changed it meanwhile: the caller just enters the guest again), or
+ * does not end within `n` bytes. Short and branch-poor: this is on the way of every exit.
+ */
+unsigned insn_length(enum insn_kind kind, const struct code_context *ctx, const uint8_t *buf,
+		     unsigned n);
+
+/* What a MOV to or from a control register (and CLTS, LMSW, SMSW) at `buf` does. */
+struct insn_mov_cr {
+	uint8_t length;
+	uint8_t cr; /* 0, 2, 3, 4, 8 */
+	bool write; /* to the control register */
+	bool clts, lmsw, smsw;
+	uint8_t gpr; /* register operand, hardware encoding (0 = RAX … 15) */
+	bool memory; /* LMSW or SMSW with a memory operand: the caller refuses with #UD */
+};
+bool insn_decode_mov_cr(const struct code_context *ctx, const uint8_t *buf, unsigned n,
+			struct insn_mov_cr *out);
+
+/* ---- emulation ---- */
+
+struct emul_cache; /* decoded instructions keyed by their bytes and mode; one per vCPU */
+
+/* Bytes that a cache needs (the caller allocates; zeroed memory is an empty cache). At most 32 KiB.
+ */
+size_t emul_cache_size(void);
+
+/* What the emulator may ask of the vCPU and its machine. Values are little-endian in a uint64_t. */
+struct emul_host {
+	void *ctx;
+	/* Segment register state, for bases and limits. */
+	void (*segment)(void *ctx, enum segment_index s, struct segment_state *out);
+	/* Guest-physical access outside RAM, size 1, 2, 4 or 8. */
+	uint64_t (*mmio_read)(void *ctx, struct gpa gpa, unsigned size);
+	void (*mmio_write)(void *ctx, struct gpa gpa, unsigned size, uint64_t value);
+	/* Port access, size 1, 2 or 4. */
+	uint32_t (*io_read)(void *ctx, uint16_t port, unsigned size);
+	void (*io_write)(void *ctx, uint16_t port, unsigned size, uint32_t value);
+};
+
+enum emul_result {
+	EMUL_DONE,        /* registers and RIP updated */
+	EMUL_AGAIN,       /* a REP form did its share of work; RIP unchanged, enter again */
+	EMUL_FAULT,       /* inject `fault`; RIP unchanged */
+	EMUL_RETRY,       /* the bytes are not (any more) such an instruction: enter again */
+	EMUL_UNSUPPORTED, /* the emulator does not know it: the guest is stopped with a reason */
+};
+
+/* Iterations of a REP form done in one call at most, so that work per exit is bounded. */
+#define EMUL_MAX_REP 256
+
+struct emul {
+	struct gmem *mem;
+	const struct code_context *ctx;
+	const struct emul_host *host;
+	struct emul_cache *cache;
+	uint64_t *gpr; /* 16, hardware encoding */
+	uint64_t *rip, *rflags;
+	struct vcpu_event fault;    /* out */
+	uint8_t bytes[INSN_BUFFER]; /* out: what was fetched, for crash records */
+	uint8_t n_bytes;
+};
+
+/* Emulates the instruction at RIP, which touched device memory or is INS/OUTS. Every access goes by
+ * the guest's page tables, to RAM or to the device callbacks. Nothing is changed on a fault. */
+enum emul_result emulate(struct emul *e);
+
+#endif

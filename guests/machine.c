@@ -1,0 +1,193 @@
+/* The board of a guest; see machine.h. Pure. */
+#include "guests/machine.h"
+
+#include "guests/board.h"
+
+void machine_init(struct machine *m, const struct vdev_host *host, bool debug_exit,
+		  uint64_t wall_clock, uint64_t low_memory, uint64_t high_memory)
+{
+	m->host = host;
+	m->has_debug_exit = debug_exit;
+	m->unknown_ports = 0;
+	m->unknown_memory = 0;
+	vpic_init(&m->pic, host);
+	vioapic_init(&m->ioapic, host);
+	vpit_init(&m->pit, host);
+	vrtc_init(&m->rtc, host);
+	vrtc_set_time(&m->rtc, wall_clock);
+	vrtc_set_memory(&m->rtc, low_memory, high_memory);
+	vpm_init(&m->pm, host);
+	vuart_init(&m->uart, host);
+	vkbc_init(&m->kbc, host);
+	vreset_init(&m->reset, host);
+	vpci_init(&m->pci, host);
+	vdebugexit_init(&m->debug_exit, host);
+	machine_expire(m, 0);
+}
+
+static void update_deadline(struct machine *m)
+{
+	m->deadline = MIN(m->pit.deadline, MIN(m->rtc.deadline, m->pm.deadline));
+}
+
+void machine_expire(struct machine *m, uint64_t now)
+{
+	vpit_expire(&m->pit, now);
+	vrtc_expire(&m->rtc, now);
+	vpm_expire(&m->pm, now);
+	update_deadline(m);
+}
+
+void machine_line(struct machine *m, unsigned line, bool level)
+{
+	/* line 2 of the 8259s is their cascade, so the I/O APIC's pin 2 is free for the 8254 */
+	unsigned pin = line == LINE_PIT ? BOARD_PIT_GSI : line;
+
+	vpic_line(&m->pic, line, level);
+	vioapic_line(&m->ioapic, pin, level);
+}
+
+static uint8_t read_byte(struct machine *m, uint16_t port)
+{
+	uint8_t value;
+
+	switch (port) {
+	case BOARD_PIC1_PORT ... BOARD_PIC1_PORT + 1:
+	case BOARD_PIC2_PORT ... BOARD_PIC2_PORT + 1:
+	case BOARD_ELCR_PORT ... BOARD_ELCR_PORT + 1:
+		return vpic_read(&m->pic, port);
+	case BOARD_COM1_PORT ... BOARD_COM1_PORT + 7:
+		return vuart_read(&m->uart, port);
+	case BOARD_PIT_PORT ... BOARD_PIT_PORT + 3:
+	case BOARD_SPEAKER_PORT:
+		value = vpit_read(&m->pit, port);
+		update_deadline(m);
+		return value;
+	case BOARD_RTC_PORT ... BOARD_RTC_PORT + 1:
+		value = vrtc_read(&m->rtc, port);
+		update_deadline(m);
+		return value;
+	case BOARD_KBD_DATA_PORT:
+	case BOARD_KBD_CMD_PORT:
+		return vkbc_read(&m->kbc, port);
+	case BOARD_SYSCTL_A_PORT:
+	case BOARD_RESET_PORT:
+		return vreset_read(&m->reset, port);
+	default:
+		m->unknown_ports++;
+		return 0xff;
+	}
+}
+
+static void write_byte(struct machine *m, uint16_t port, uint8_t value)
+{
+	switch (port) {
+	case BOARD_PIC1_PORT ... BOARD_PIC1_PORT + 1:
+	case BOARD_PIC2_PORT ... BOARD_PIC2_PORT + 1:
+	case BOARD_ELCR_PORT ... BOARD_ELCR_PORT + 1:
+		vpic_write(&m->pic, port, value);
+		return;
+	case BOARD_COM1_PORT ... BOARD_COM1_PORT + 7:
+		vuart_write(&m->uart, port, value);
+		return;
+	case BOARD_PIT_PORT ... BOARD_PIT_PORT + 3:
+	case BOARD_SPEAKER_PORT:
+		vpit_write(&m->pit, port, value);
+		update_deadline(m);
+		return;
+	case BOARD_RTC_PORT ... BOARD_RTC_PORT + 1:
+		vrtc_write(&m->rtc, port, value);
+		update_deadline(m);
+		return;
+	case BOARD_KBD_DATA_PORT:
+	case BOARD_KBD_CMD_PORT:
+		vkbc_write(&m->kbc, port, value);
+		return;
+	case BOARD_SYSCTL_A_PORT:
+	case BOARD_RESET_PORT:
+		vreset_write(&m->reset, port, value);
+		return;
+	default:
+		m->unknown_ports++;
+		return;
+	}
+}
+
+/* The devices that tell accesses of different width apart. */
+static bool is_wide(const struct machine *m, uint16_t port, unsigned size)
+{
+	switch (port) {
+	case BOARD_PM1_EVT_PORT ... BOARD_PM1_EVT_PORT + BOARD_PM_PORTS - 1:
+		return true;
+	case BOARD_PCI_ADDR_PORT ... BOARD_PCI_DATA_PORT + 3:
+		return port != BOARD_RESET_PORT || size != 1;
+	case BOARD_DEBUG_EXIT_PORT:
+		return m->has_debug_exit;
+	default:
+		return false;
+	}
+}
+
+static uint32_t read_wide(struct machine *m, uint16_t port, unsigned size)
+{
+	if (port == BOARD_DEBUG_EXIT_PORT)
+		return vdebugexit_read(&m->debug_exit, size);
+	if (port >= BOARD_PCI_ADDR_PORT)
+		return vpci_read(&m->pci, port, size);
+	return vpm_read(&m->pm, port, size);
+}
+
+static void write_wide(struct machine *m, uint16_t port, unsigned size, uint32_t value)
+{
+	if (port == BOARD_DEBUG_EXIT_PORT) {
+		vdebugexit_write(&m->debug_exit, size, value);
+	} else if (port >= BOARD_PCI_ADDR_PORT) {
+		vpci_write(&m->pci, port, size, value);
+	} else {
+		vpm_write(&m->pm, port, size, value);
+		update_deadline(m);
+	}
+}
+
+uint32_t machine_io_read(struct machine *m, uint16_t port, unsigned size)
+{
+	uint32_t value = 0;
+
+	if (is_wide(m, port, size))
+		return read_wide(m, port, size);
+	for (unsigned i = 0; i < size; i++)
+		value |= (uint32_t)read_byte(m, (uint16_t)(port + i)) << (8 * i);
+	return value;
+}
+
+void machine_io_write(struct machine *m, uint16_t port, unsigned size, uint32_t value)
+{
+	if (is_wide(m, port, size)) {
+		write_wide(m, port, size, value);
+		return;
+	}
+	for (unsigned i = 0; i < size; i++)
+		write_byte(m, (uint16_t)(port + i), (uint8_t)(value >> (8 * i)));
+}
+
+static bool is_ioapic(uint64_t gpa)
+{
+	return gpa - VIOAPIC_BASE < VIOAPIC_SIZE;
+}
+
+uint64_t machine_mmio_read(struct machine *m, uint64_t gpa, unsigned size)
+{
+	if (is_ioapic(gpa))
+		return vioapic_read(&m->ioapic, (unsigned)(gpa - VIOAPIC_BASE));
+	m->unknown_memory++;
+	return size == 8 ? UINT64_MAX : BIT(8 * size) - 1;
+}
+
+void machine_mmio_write(struct machine *m, uint64_t gpa, unsigned size, uint64_t value)
+{
+	(void)size;
+	if (is_ioapic(gpa))
+		vioapic_write(&m->ioapic, (unsigned)(gpa - VIOAPIC_BASE), (uint32_t)value);
+	else
+		m->unknown_memory++;
+}

@@ -1,0 +1,447 @@
+/*
+ * Virtual CPUs: creating them, the loop that runs them, and how others reach them.
+ *
+ * The protocol between a vCPU and everybody else stands in docs/architecture.md ("Requests and
+ * kicks"): another core sets a bit in v->requests, fences, and kicks; the vCPU takes all bits with
+ * interrupts off, right before it enters the guest. Privileged.
+ */
+#include "arch/x86/asm.h"
+#include "arch/x86/cpu.h"
+#include "arch/x86/mitigations.h"
+#include "guests/vm.h"
+#include "lib/log.h"
+#include "lib/string.h"
+#include "mm/frame.h"
+#include "mm/heap.h"
+#include "mm/hostmap.h"
+
+#define MSR_TSC_AUX 0xc0000103u
+
+static void vcpu_put(struct vcpu *v);
+
+/* ---- reaching a vCPU ---- */
+
+void vcpu_request(struct vcpu *v, uint32_t bits)
+{
+	__atomic_fetch_or(&v->requests, bits, __ATOMIC_SEQ_CST);
+	/* A running vCPU must leave the guest to see the bits. On its own core it is not in the
+	 * guest now, and looks before it enters again. */
+	if (sched_wake(&v->sched) && v->sched.cpu != this_cpu())
+		lapic_send(v->sched.cpu->apic_id, VECTOR_KICK);
+}
+
+void vcpu_park(struct vcpu *v)
+{
+	vcpu_request(v, REQ_PARK);
+	if (v->sched.cpu == this_cpu()) {
+		/* This is its core's main loop, so it is not running; it may still be loaded. */
+		sched_park(&v->sched);
+		if (this_cpu()->vcpu == v)
+			vcpu_put(v);
+		__atomic_store_n(&v->parked, true, __ATOMIC_RELEASE);
+	}
+	while (!__atomic_load_n(&v->parked, __ATOMIC_ACQUIRE)) {
+		cpu_take_calls(); /* a core that waits must not be waited for */
+		cpu_pause();
+	}
+}
+
+void vcpu_release(struct vcpu *v)
+{
+	__atomic_store_n(&v->parked, false, __ATOMIC_RELEASE);
+	__atomic_fetch_and(&v->requests, ~(uint32_t)REQ_PARK, __ATOMIC_SEQ_CST);
+	sched_release(&v->sched);
+}
+
+/* ---- timers ---- */
+
+static void vcpu_timer_fired(struct timer *t)
+{
+	vcpu_request(container_of(t, struct vcpu, timer), REQ_TIMER);
+}
+
+/* The machine's devices are served by vCPU 0. */
+static uint64_t vcpu_deadline(const struct vcpu *v)
+{
+	uint64_t deadline = v->lapic->deadline;
+
+	return v->id == 0 ? MIN(deadline, v->vm->machine.deadline) : deadline;
+}
+
+/* Arms the host timer when the earliest deadline has changed; on the way of every exit, so the
+ * common case is a comparison. */
+static inline void vcpu_update_timer(struct vcpu *v)
+{
+	uint64_t deadline = vcpu_deadline(v);
+
+	if (likely(deadline == v->armed_deadline))
+		return;
+	v->armed_deadline = deadline;
+	timer_arm(&v->timer, v->sched.cpu, vm_clock_host_tsc(v->vm, deadline));
+}
+
+static void vcpu_expire_timers(struct vcpu *v)
+{
+	uint64_t now = vm_clock_ns(v->vm);
+
+	vlapic_expire(v->lapic, now);
+	if (v->id == 0) {
+		spin_lock(&v->vm->machine.lock);
+		machine_expire(&v->vm->machine, now);
+		spin_unlock(&v->vm->machine.lock);
+	}
+	/* the timer has fired: what is left must be armed again, even at the same point */
+	v->armed_deadline = TIME_NEVER;
+}
+
+/* ---- the serial port: typed bytes go in as far as the device has room ---- */
+
+static void vcpu_serve_serial(struct vcpu *v)
+{
+	struct machine *m = &v->vm->machine;
+	uint8_t byte;
+
+	spin_lock(&m->lock);
+	if (vuart_tx_waiting(&m->uart))
+		vuart_tx_ready(&m->uart);
+	while (vuart_can_receive(&m->uart) && serial_peek(&v->vm->serial, &byte) &&
+	       vuart_receive(&m->uart, byte))
+		serial_take(&v->vm->serial);
+	spin_unlock(&m->lock);
+}
+
+/* ---- loading and putting ---- */
+
+static void vcpu_load(struct vcpu *v)
+{
+	struct percpu *cpu = this_cpu();
+
+	if (mitigations.ibpb_on_switch)
+		ibpb();
+	hv->vcpu_load(&v->hv, (struct hv_pages){cpu->hv_pages, cpu->hv_pages_pa}, cpu->index);
+	fpu_load(v->fpu, v->xcr0);
+	write_dr0(v->dr[0]);
+	write_dr1(v->dr[1]);
+	write_dr2(v->dr[2]);
+	write_dr3(v->dr[3]);
+	if (v->vm->model.has_rdtscp)
+		wrmsr(MSR_TSC_AUX, v->tsc_aux);
+	cpu->vcpu = v;
+	v->loaded_at = rdtsc();
+}
+
+static void vcpu_put(struct vcpu *v)
+{
+	v->run_ticks += rdtsc() - v->loaded_at;
+	fpu_save(v->fpu, &v->xcr0);
+	v->dr[0] = read_dr0();
+	v->dr[1] = read_dr1();
+	v->dr[2] = read_dr2();
+	v->dr[3] = read_dr3();
+	hv->vcpu_put(&v->hv);
+	this_cpu()->vcpu = NULL;
+}
+
+/* ---- events ---- */
+
+static bool pic_waits(struct vcpu *v)
+{
+	return v->id == 0 && __atomic_load_n(&v->vm->pic_int, __ATOMIC_ACQUIRE) &&
+	       vlapic_accepts_pic(v->lapic);
+}
+
+bool vcpu_has_event(struct vcpu *v)
+{
+	if (v->hv.inject.kind != EVENT_NONE || (v->nmi_pending && !v->hv.nmi_blocked))
+		return true;
+	return (v->hv.rflags & RFLAGS_IF) && (vlapic_pending(v->lapic) >= 0 || pic_waits(v));
+}
+
+void vcpu_inject_exception(struct vcpu *v, uint8_t vector, bool has_error, uint32_t error)
+{
+	v->hv.inject = (struct vcpu_event){
+		.kind = EVENT_EXCEPTION,
+		.vector = vector,
+		.has_error = has_error,
+		.error = error,
+	};
+}
+
+static void inject_interrupt(struct vcpu *v, int vector)
+{
+	struct machine *m = &v->vm->machine;
+
+	if (vector >= 0) {
+		vector = vlapic_accept(v->lapic, (uint8_t)vector);
+	} else {
+		spin_lock(&m->lock);
+		vector = vpic_ack(&m->pic);
+		spin_unlock(&m->lock);
+	}
+	v->hv.inject = (struct vcpu_event){.kind = EVENT_INTERRUPT, .vector = (uint8_t)vector};
+	v->injected++;
+}
+
+/*
+ * Chooses what the next entry delivers, by the architecture's priorities: an event that is under
+ * way, then NMI, then an interrupt. What cannot be taken yet asks for a window.
+ */
+static void vcpu_choose_event(struct vcpu *v)
+{
+	int vector = vlapic_pending(v->lapic);
+	bool interrupt = vector >= 0 || pic_waits(v);
+	struct hv_vcpu *h = &v->hv;
+
+	h->window_wanted = false;
+	if (likely(!interrupt && !v->nmi_pending))
+		return;
+	if (h->inject.kind == EVENT_NONE && v->nmi_pending && !h->nmi_blocked && !h->irq_blocked) {
+		v->nmi_pending = false;
+		h->inject = (struct vcpu_event){.kind = EVENT_NMI, .vector = VEC_NMI};
+	}
+	if (!interrupt)
+		return;
+	if (h->inject.kind == EVENT_NONE && (h->rflags & RFLAGS_IF) && !h->irq_blocked) {
+		inject_interrupt(v, vector);
+		vector = vlapic_pending(v->lapic);
+		interrupt = vector >= 0 || pic_waits(v);
+	}
+	h->window_wanted = interrupt;
+}
+
+/* ---- the loop ---- */
+
+/* Takes what others asked for. Returns RUN_CONTINUE, or RUN_PARKED. */
+static enum run_outcome vcpu_take_requests(struct vcpu *v)
+{
+	uint32_t bits = __atomic_load_n(&v->requests, __ATOMIC_SEQ_CST);
+
+	if (bits & REQ_PARK)
+		return RUN_PARKED; /* the bit stays until release */
+	bits = __atomic_fetch_and(&v->requests, REQ_PARK, __ATOMIC_SEQ_CST);
+	if (bits & REQ_TIMER)
+		vcpu_expire_timers(v);
+	if (bits & REQ_SERIAL)
+		vcpu_serve_serial(v);
+	if (bits & REQ_NMI)
+		v->nmi_pending = true;
+	/* REQ_INTERRUPT needs no work: the event is chosen anew before each entry */
+	return RUN_CONTINUE;
+}
+
+static void vcpu_record(struct vcpu *v, const struct vm_exit *exit)
+{
+	struct exit_ring_entry *e = &v->ring[v->ring_next++ % EXIT_RING_SIZE];
+
+	e->rip = v->hv.rip;
+	e->info = exit->raw_info1;
+	e->tsc = (uint32_t)rdtsc();
+	e->code = (uint16_t)exit->raw_code;
+	e->kind = exit->kind;
+	e->cpu = (uint8_t)v->sched.cpu->index;
+	v->exits[exit->kind]++;
+}
+
+/* Runs the loaded vCPU until it halts, parks, or its core is wanted for something else. */
+static enum run_outcome vcpu_run(struct vcpu *v)
+{
+	struct percpu *cpu = this_cpu();
+	enum run_outcome outcome;
+	struct vm_exit exit;
+
+	for (;;) {
+		vcpu_update_timer(v);
+		irq_disable();
+		/* the last look: from here to the entry no interrupt is taken, so no kick is lost
+		 */
+		if (unlikely(__atomic_load_n(&v->requests, __ATOMIC_ACQUIRE) |
+			     __atomic_load_n(&cpu->requests, __ATOMIC_ACQUIRE))) {
+			irq_enable();
+			if (__atomic_load_n(&cpu->requests, __ATOMIC_ACQUIRE))
+				return RUN_PREEMPTED;
+			outcome = vcpu_take_requests(v);
+			if (outcome != RUN_CONTINUE)
+				return outcome;
+			continue;
+		}
+		if (unlikely(v->halted)) {
+			irq_enable();
+			if (!vcpu_has_event(v))
+				return RUN_HALTED;
+			v->halted = false;
+			continue;
+		}
+		vcpu_choose_event(v);
+		v->hv.cr8 = vlapic_cr8(v->lapic);
+		hv->run(&v->hv, &exit);
+		irq_enable();
+
+		vcpu_record(v, &exit);
+		if (unlikely(v->hv.cr8 != vlapic_cr8(v->lapic)))
+			vlapic_set_cr8(v->lapic, v->hv.cr8);
+		if (unlikely(exit.interrupted.kind != EVENT_NONE))
+			v->hv.inject = exit.interrupted;
+		outcome = vcpu_handle_exit(v, &exit);
+		if (unlikely(outcome != RUN_CONTINUE))
+			return outcome;
+	}
+}
+
+/* ---- a core's main loop ---- */
+
+static void core_take_requests(struct percpu *cpu, void (*work)(void))
+{
+	uint32_t bits = __atomic_exchange_n(&cpu->requests, 0, __ATOMIC_SEQ_CST);
+
+	if (bits & CORE_CALL)
+		cpu_take_calls();
+	if ((bits & CORE_CONSOLE) && work)
+		work();
+}
+
+/* One turn of a vCPU. One that was only preempted stays loaded: it is likely the next to run. */
+static void core_run(struct vcpu *v)
+{
+	enum run_outcome outcome;
+
+	if (!this_cpu()->vcpu)
+		vcpu_load(v);
+	outcome = vcpu_run(v);
+	if (outcome == RUN_PREEMPTED) {
+		sched_put_back(&v->sched, SCHED_QUEUED);
+		return;
+	}
+	vcpu_put(v);
+	sched_put_back(&v->sched, outcome == RUN_PARKED ? SCHED_PARKED : SCHED_BLOCKED);
+	if (outcome == RUN_PARKED)
+		__atomic_store_n(&v->parked, true, __ATOMIC_RELEASE);
+}
+
+void core_main(void (*work)(void))
+{
+	struct percpu *cpu = this_cpu();
+
+	for (;;) {
+		struct sched_entity *e;
+		struct vcpu *v;
+
+		core_take_requests(cpu, work);
+		e = sched_next();
+		v = e ? container_of(e, struct vcpu, sched) : NULL;
+		if (cpu->vcpu && cpu->vcpu != v)
+			vcpu_put(cpu->vcpu);
+		if (v)
+			core_run(v);
+		else
+			sched_idle();
+	}
+}
+
+/* ---- life ---- */
+
+struct vcpu *vcpu_create(struct vm *vm, uint32_t id, struct percpu *cpu, struct reason *why)
+{
+	struct vcpu *v = heap_alloc(sizeof(*v));
+	struct hpa pages;
+
+	if (!v)
+		goto no_memory;
+	v->vm = vm;
+	v->id = id;
+	v->parked = true;
+	v->requests = REQ_PARK;
+	v->armed_deadline = TIME_NEVER;
+	timer_init(&v->timer, vcpu_timer_fired);
+	sched_add(&v->sched, cpu);
+	v->lapic = heap_alloc(sizeof(*v->lapic));
+	v->fpu = fpu_area_alloc();
+	v->emul_cache = heap_alloc(emul_cache_size());
+	pages = frames_alloc(hv_pages_order(hv->vcpu_pages), FRAME_GUEST_TABLE, true);
+	if (!hpa_is_none(pages))
+		v->hv.pages = (struct hv_pages){phys_to_virt(pages), pages};
+	if (!v->lapic || !v->fpu || !v->emul_cache || hpa_is_none(pages)) {
+		vcpu_destroy(v);
+		goto no_memory;
+	}
+	vcpu_wire(v);
+	v->hv.vm = &vm->hv;
+	v->hv.phys_bits = vm->model.phys_bits;
+	return v;
+
+no_memory:
+	refuse(why, ERR_NO_MEMORY, "guest %s: no memory is left for its vCPU %u", vm->config->name,
+	       id);
+	return NULL;
+}
+
+void vcpu_destroy(struct vcpu *v)
+{
+	if (!v)
+		return;
+	timer_cancel(&v->timer);
+	sched_remove(&v->sched);
+	if (v->hv.pages.va)
+		frames_free(v->hv.pages.pa, hv_pages_order(hv->vcpu_pages));
+	heap_free(v->emul_cache);
+	heap_free(v->fpu);
+	heap_free(v->lapic);
+	heap_free(v);
+}
+
+static void entry_state(const struct guest_entry *entry, struct vcpu_state *s)
+{
+	uint16_t code = SEG_ATTR_P | SEG_ATTR_S | SEG_ATTR_G | 0xb;
+	uint16_t data = SEG_ATTR_P | SEG_ATTR_S | SEG_ATTR_G | SEG_ATTR_DB | 3;
+
+	memcpy(s->gpr, entry->gpr, sizeof(s->gpr));
+	s->rip = entry->rip;
+	s->rflags = RFLAGS_ONE;
+	s->cr0 = CR0_PE | CR0_ET | (entry->long_mode ? CR0_PG | CR0_NE : 0);
+	s->cr3 = entry->cr3;
+	s->cr4 = entry->long_mode ? CR4_PAE : 0;
+	s->efer = entry->long_mode ? EFER_LME | EFER_LMA : 0;
+	code |= entry->long_mode ? SEG_ATTR_L : SEG_ATTR_DB;
+	for (unsigned i = SEG_ES; i <= SEG_GS; i++)
+		s->seg[i] = (struct segment_state){
+			.limit = UINT32_MAX, .selector = LOAD_DATA_SELECTOR, .attr = data};
+	s->seg[SEG_CS].selector = LOAD_CODE_SELECTOR;
+	s->seg[SEG_CS].attr = code;
+	s->gdtr = (struct table_state){.base = entry->gdt_base, .limit = entry->gdt_limit};
+	s->idtr = (struct table_state){.base = 0, .limit = 0};
+}
+
+int vcpu_reset(struct vcpu *v, const struct guest_entry *entry, struct reason *why)
+{
+	struct vcpu_state s;
+
+	v->halted = false;
+	v->nmi_pending = false;
+	v->fault_repeats = 0;
+	v->xcr0 = 1;
+	fpu_area_init(v->fpu);
+	memset(v->dr, 0, sizeof(v->dr));
+	v->tsc_adjust = 0;
+	v->tsc_aux = 0;
+	v->mtrr_def = 0;
+	memset(v->mtrr_fixed, 0, sizeof(v->mtrr_fixed));
+	memset(v->mtrr_var, 0, sizeof(v->mtrr_var));
+	v->pv_time_msr = 0;
+	v->pv_wall_msr = 0;
+	v->armed_deadline = TIME_NEVER;
+	timer_cancel(&v->timer);
+	/* what was asked of the guest that ran before does not concern the next one */
+	__atomic_fetch_and(&v->requests, REQ_PARK, __ATOMIC_SEQ_CST);
+	vlapic_init(v->lapic, &v->lapic_host, v->id, v->id == 0);
+	hv->vcpu_init(&v->hv);
+	vcpu_tsc_changed(v);
+	hv->get_state(&v->hv, &s);
+	entry_state(entry, &s);
+	return hv->set_state(&v->hv, &s, why);
+}
+
+void vcpu_tsc_changed(struct vcpu *v)
+{
+	v->hv.tsc_offset = v->tsc_adjust - v->vm->clock_base;
+	vlapic_tsc_changed(v->lapic);
+	v->armed_deadline = TIME_NEVER;
+}

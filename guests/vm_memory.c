@@ -1,0 +1,89 @@
+/*
+ * A guest's memory: RAM in chunks of 2 MiB, zeroed, all of it there before the guest starts, and
+ * the second-level page table that shows it to the guest. Boot CPU's main loop only. Privileged.
+ */
+#include "guests/vm.h"
+#include "lib/string.h"
+#include "mm/frame.h"
+#include "mm/heap.h"
+#include "mm/hostmap.h"
+
+#define CHUNK_ORDER (GMEM_CHUNK_SHIFT - PAGE_SHIFT)
+
+static struct hpa table_alloc(void)
+{
+	return frame_alloc(FRAME_GUEST_TABLE);
+}
+
+static void table_free(struct hpa pa)
+{
+	frames_free(pa, 0);
+}
+
+static const struct slpt_memory slpt_frames = {
+	.alloc = table_alloc,
+	.free = table_free,
+	.map = phys_to_virt,
+};
+
+/* Index of the chunk at guest-physical `i` chunks from the start of RAM, over the device hole. */
+static uint64_t chunk_index(const struct gmem *m, uint64_t i)
+{
+	uint64_t low = gmem_low_end(m->size) >> GMEM_CHUNK_SHIFT;
+
+	return i < low ? i : i - low + (GMEM_HOLE_END >> GMEM_CHUNK_SHIFT);
+}
+
+static int add_chunk(struct vm *vm, uint64_t index)
+{
+	struct hpa pa = frames_alloc(CHUNK_ORDER, FRAME_GUEST_RAM, true);
+
+	if (hpa_is_none(pa))
+		return ERR_NO_MEMORY;
+	vm->mem.chunk[index] = phys_to_virt(pa);
+	return slpt_map(&vm->slpt, index << GMEM_CHUNK_SHIFT, pa.v, GMEM_CHUNK_SIZE, SLPT_RWX);
+}
+
+int vm_memory_create(struct vm *vm, struct reason *why)
+{
+	uint64_t size = vm->config->memory;
+	struct gmem *m = &vm->mem;
+	struct frame_stats stats;
+	int err;
+
+	frames_stats(&stats);
+	if (stats.free * PAGE_SIZE < size)
+		return refuse(why, ERR_NO_MEMORY,
+			      "guest %s: memory: %llu MiB are asked for and %llu MiB are free",
+			      vm->config->name, (unsigned long long)(size / MIB),
+			      (unsigned long long)(stats.free * PAGE_SIZE / MIB));
+	m->size = size;
+	m->n_chunks = MAX(gmem_low_end(size), size > GMEM_HOLE_START ? gmem_high_end(size) : 0) >>
+		      GMEM_CHUNK_SHIFT;
+	m->chunk = heap_alloc(m->n_chunks * sizeof(*m->chunk));
+	err = m->chunk ? slpt_init(&vm->slpt, hv->slpt, &slpt_frames, hv_caps.huge_pages)
+		       : ERR_NO_MEMORY;
+	for (uint64_t i = 0; !err && i < size >> GMEM_CHUNK_SHIFT; i++)
+		err = add_chunk(vm, chunk_index(m, i));
+	if (err) {
+		vm_memory_destroy(vm);
+		return refuse(why, err,
+			      "guest %s: memory: not enough blocks of 2 MiB are free for %llu MiB",
+			      vm->config->name, (unsigned long long)(size / MIB));
+	}
+	vm->hv.slpt_root = vm->slpt.root;
+	return 0;
+}
+
+void vm_memory_destroy(struct vm *vm)
+{
+	struct gmem *m = &vm->mem;
+
+	for (uint64_t i = 0; m->chunk && i < m->n_chunks; i++) {
+		if (m->chunk[i])
+			frames_free(virt_to_phys(m->chunk[i]), CHUNK_ORDER);
+	}
+	slpt_destroy(&vm->slpt);
+	heap_free(m->chunk);
+	*m = (struct gmem){0};
+}
