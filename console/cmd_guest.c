@@ -92,7 +92,7 @@ void cmd_list(const struct out *o, const struct args *a)
 		return;
 	}
 	out_printf(o, "%-16s %-8s %10s %5s  %-7s  %s\n", "NAME", "STATE", "MEMORY", "VCPUS",
-		   "SERIAL", "ENDED BY");
+		   "SERIAL", "REASON");
 	for (struct vm *vm = guest_next(NULL); vm; vm = guest_next(vm)) {
 		guest_look(vm, &v);
 		out_printf(o, "%-16s %-8s %10s %5u  %-7s  %s\n", v.name, guest_state_name(v.state),
@@ -155,7 +155,7 @@ void cmd_info(const struct out *o, const struct args *a)
 	out_printf(o, "uptime:   %s\n", format_duration(v.uptime_ns, buf));
 	for (uint32_t i = 0; i < MIN(v.vcpus, GUEST_VIEW_VCPUS); i++) {
 		if (v.cpu[i] == GUEST_NO_CPU)
-			out_printf(o, "vCPU %u:   not on a core\n", i);
+			out_printf(o, "vCPU %u:   not on a core now\n", i);
 		else
 			out_printf(o, "vCPU %u:   on CPU %u\n", i, v.cpu[i]);
 	}

@@ -190,6 +190,12 @@ static const struct {
 	{"reserved", "reserved (firmware, image, modules)", FRAME_RESERVED},
 };
 
+/* Bytes of RAM that the guest holds now. */
+static uint64_t held(const struct guest_view *v)
+{
+	return v->state == GUEST_CREATED ? 0 : v->memory;
+}
+
 static void memory_json(const struct out *o, const struct frame_stats *f,
 			const struct heap_stats *h)
 {
@@ -210,7 +216,7 @@ static void memory_json(const struct out *o, const struct frame_stats *f,
 		guest_look(vm, &v);
 		json_object(&j, NULL);
 		json_string(&j, "name", v.name);
-		json_uint(&j, "memory", v.memory);
+		json_uint(&j, "memory", held(&v));
 		json_uint(&j, "overhead", v.overhead);
 		json_end(&j);
 	}
@@ -249,7 +255,7 @@ void cmd_memory(const struct out *o, const struct args *a)
 	for (struct vm *vm = guest_next(NULL); vm; vm = guest_next(vm)) {
 		guest_look(vm, &v);
 		out_printf(o, "guest %s: %llu KiB of RAM, and %llu KiB beyond it\n", v.name,
-			   (unsigned long long)kib(v.memory), (unsigned long long)kib(v.overhead));
+			   (unsigned long long)kib(held(&v)), (unsigned long long)kib(v.overhead));
 	}
 }
 

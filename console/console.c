@@ -435,11 +435,11 @@ void console_poll(void)
 {
 	con.now = uptime_ns();
 	uart_poll();
-	print_log();
-	drain_guests();
 	attach_first();
 	if (con.attached)
 		drain_attached();
+	drain_guests();
+	print_log(); /* after what led to it */
 	take_input();
 	if (con.attached)
 		notice_end();
@@ -451,13 +451,13 @@ void console_poll(void)
 /* What guests wrote and what they were in the middle of. */
 static void flush_guests(void)
 {
+	attach_first();
+	if (con.attached)
+		drain_attached();
 	drain_guests();
 	for (unsigned i = 0; i < ARRAY_SIZE(con.slots); i++)
 		if (con.slots[i].vm && room_for(GUEST_WAITING))
 			guest_lines_end(&con.slots[i].lines, show_guest_line, con.slots[i].vm);
-	attach_first();
-	if (con.attached)
-		drain_attached();
 	if (con.attached)
 		notice_end();
 }
@@ -469,8 +469,8 @@ void console_flush(void)
 
 	for (unsigned looks = 0; looks < FLUSH_LOOKS; looks++) {
 		con.now = uptime_ns();
-		print_log();
 		flush_guests();
+		print_log();
 		now = uart_tx_pending();
 		if (!now || con.now - begin >= FLUSH_TIME)
 			break;

@@ -51,7 +51,7 @@ void guest_look(struct vm *vm, struct guest_view *out)
 	snprintf(out->name, sizeof(out->name), "%s", vm->config->name);
 	out->state = (enum guest_state)vm->state;
 	out->memory = vm->config->memory;
-	out->overhead = vm->overhead;
+	out->overhead = vm->has_resources ? vm->overhead : 0;
 	out->vcpus = vm->config->vcpus;
 	out->has_status = vm->has_status;
 	out->status = vm->status;

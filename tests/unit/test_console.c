@@ -457,7 +457,7 @@ static void runs_commands(void **state)
 	start();
 	assert_string_equal(type("list\r"),
 			    "list\r\n"
-			    "NAME             STATE        MEMORY VCPUS  SERIAL   ENDED BY\r\n"
+			    "NAME             STATE        MEMORY VCPUS  SERIAL   REASON\r\n"
 			    "web              running     512 MiB     1  ring     \r\n"
 			    "db               running     512 MiB     1  console  \r\n" PROMPT);
 	assert_string_equal(type("lsit\r") + 6,
@@ -577,7 +577,7 @@ static void text_answers(void **state)
 	assert_non_null(strstr(type("info web\r"), "reason:   triple fault\r\n"));
 	assert_non_null(strstr(screen, "memory:   512 MiB, and 100 KiB of the hypervisor's\r\n"));
 	assert_non_null(strstr(screen, "uptime:   01:02:03.004\r\n"));
-	assert_non_null(strstr(screen, "vCPU 0:   not on a core\r\n"));
+	assert_non_null(strstr(screen, "vCPU 0:   not on a core now\r\n"));
 	assert_non_null(strstr(type("info db\r"), "vCPU 0:   on CPU 1\r\n"));
 	assert_non_null(strstr(type("stats web\r"),
 			       "vCPU 0: ran for 00:00:01.500, 42 exits, 4 events delivered\r\n"));
@@ -751,8 +751,8 @@ static void own_lines_while_attached(void **state)
 	log_info("note");
 	writes(db, "hello\n");
 	poll();
-	assert_non_null(strstr(screen, "~ # \r\n["));
-	assert_non_null(strstr(screen, "] note\r\ndb: hello\r\n"));
+	assert_non_null(strstr(screen, "~ # \r\ndb: hello\r\n["));
+	assert_non_null(strstr(screen, "] note\r\n"));
 	assert_null(strstr(screen, PROMPT));
 	writes(web, "\x1b[3");
 	poll();
