@@ -52,4 +52,5 @@ void console_emergency(const char *text)
 		write_log();
 	}
 	write_line_ends(text);
+	uart_emergency_end();
 }

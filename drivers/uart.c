@@ -305,3 +305,9 @@ void uart_emergency_write(const char *text, size_t n)
 			uart.tx_dead = true;
 	}
 }
+
+void uart_emergency_end(void)
+{
+	if (uart.state == UART_OPEN && !uart.tx_dead)
+		wait_status(LSR_TEMT);
+}

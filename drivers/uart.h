@@ -33,10 +33,13 @@ size_t uart_write(const void *buf, size_t n);
 /* Input: takes up to n bytes. */
 size_t uart_read(void *buf, size_t n);
 
-/* From any core and context: the first call stops all other output, sends what waits in the ring (a
- * bounded part) and later ones send `n` bytes, each with a time-out; after one time-out all is
- * dropped. */
+/*
+ * From any core and context. begin: stops all other output for good and sends what waits in the
+ * ring (a bounded part). write: sends n bytes, each with a time-out; after one time-out all is
+ * dropped. end: waits until the last bit has left, so that the machine may be switched off.
+ */
 void uart_emergency_begin(void);
 void uart_emergency_write(const char *text, size_t n);
+void uart_emergency_end(void);
 
 #endif
