@@ -181,14 +181,29 @@ static const struct {
 	const char *key, *words;
 	enum frame_owner owner;
 } owners[] = {
-	{"free", "free", FRAME_FREE},
-	{"guest_ram", "RAM of guests", FRAME_GUEST_RAM},
-	{"guest_tables", "tables of guests", FRAME_GUEST_TABLE},
-	{"page_tables", "page tables", FRAME_PAGE_TABLE},
-	{"heap", "heap", FRAME_HEAP},
-	{"hypervisor", "hypervisor", FRAME_HYPERVISOR},
-	{"reserved", "reserved (firmware, image, modules)", FRAME_RESERVED},
+	{"free", "  free", FRAME_FREE},
+	{"guest_ram", "  RAM of guests", FRAME_GUEST_RAM},
+	{"guest_tables", "  tables of guests", FRAME_GUEST_TABLE},
+	{"page_tables", "  page tables", FRAME_PAGE_TABLE},
+	{"heap", "  heap", FRAME_HEAP},
+	{"hypervisor", "  hypervisor", FRAME_HYPERVISOR},
 };
+
+extern const char image_start[], image_end[]; /* linker.ld */
+
+static uint64_t image_bytes(void)
+{
+	return (uint64_t)(uintptr_t)image_end - (uint64_t)(uintptr_t)image_start;
+}
+
+/* What the hypervisor takes for itself, without the frame records, in bytes. */
+static uint64_t own_bytes(const struct frame_stats *f)
+{
+	uint64_t frames = f->by_owner[FRAME_HYPERVISOR] + f->by_owner[FRAME_HEAP] +
+			  f->by_owner[FRAME_PAGE_TABLE];
+
+	return image_bytes() + frames * PAGE_SIZE;
+}
 
 /* Bytes of RAM that the guest holds now. */
 static uint64_t held(const struct guest_view *v)
@@ -207,7 +222,9 @@ static void memory_json(const struct out *o, const struct frame_stats *f,
 	json_uint(&j, "total", f->total * PAGE_SIZE);
 	for (unsigned i = 0; i < ARRAY_SIZE(owners); i++)
 		json_uint(&j, owners[i].key, f->by_owner[owners[i].owner] * PAGE_SIZE);
+	json_uint(&j, "image", image_bytes());
 	json_uint(&j, "frame_records", f->record_bytes);
+	json_uint(&j, "own", own_bytes(f));
 	json_uint(&j, "largest_block", PAGE_SIZE << f->largest_order);
 	json_uint(&j, "heap_used", h->used_bytes);
 	json_uint(&j, "heap_objects", h->objects);
@@ -247,11 +264,12 @@ void cmd_memory(const struct out *o, const struct args *a)
 		memory_json(o, &f, &h);
 		return;
 	}
-	memory_line(o, "all", f.total * PAGE_SIZE);
+	memory_line(o, "to be given out", f.total * PAGE_SIZE);
 	for (unsigned i = 0; i < ARRAY_SIZE(owners); i++)
 		memory_line(o, owners[i].words, f.by_owner[owners[i].owner] * PAGE_SIZE);
-	memory_line(o, "frame records (in the lines above)", f.record_bytes);
-	memory_line(o, "heap in use (in the lines above)", h.used_bytes);
+	memory_line(o, "besides: hypervisor's image", image_bytes());
+	memory_line(o, "besides: frame records", f.record_bytes);
+	memory_line(o, "hypervisor in all, without records", own_bytes(&f));
 	for (struct vm *vm = guest_next(NULL); vm; vm = guest_next(vm)) {
 		guest_look(vm, &v);
 		out_printf(o, "guest %s: %llu KiB of RAM, and %llu KiB beyond it\n", v.name,
