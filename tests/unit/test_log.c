@@ -217,8 +217,8 @@ static void levels_by_name(void **state)
 
 #define WRITERS 3
 #define LINES   3000
-#define AHEAD   60 /* lines; so that nobody is a whole lap ahead of a writer that was put to sleep \
-		    */
+/* Lines by which a writer may lead: nobody gets a whole lap ahead of one that was put to sleep. */
+#define AHEAD 60
 
 static int written[WRITERS]; /* atomic */
 
