@@ -1,0 +1,153 @@
+/*
+ * What the boot loader and the firmware's tables say, as plain data. Filled by the pure parsers in
+ * boot/multiboot2.c, boot/acpi_tables.c and boot/cmdline.c.
+ */
+#ifndef BOOT_INFO_H
+#define BOOT_INFO_H
+
+#include "lib/reason.h"
+#include "lib/types.h"
+
+#define BOOT_MAX_RANGES    256
+#define BOOT_MAX_MODULES   128
+#define BOOT_MAX_CPUS      256
+#define BOOT_MAX_IOAPICS   16
+#define BOOT_MAX_OVERRIDES 24
+#define BOOT_MAX_ECAM      16
+
+enum mem_kind { /* multiboot2 memory map entry types */
+	MEM_RAM = 1,
+	MEM_RESERVED = 2,
+	MEM_ACPI = 3, /* ACPI tables, reclaimable */
+	MEM_NVS = 4,
+	MEM_BAD = 5,
+};
+
+struct mem_range {
+	uint64_t start, end; /* bytes, end exclusive */
+	enum mem_kind kind;
+};
+
+struct boot_module {
+	uint64_t start, end;
+	char string[128]; /* the module line's string: "config", "vmlinuz", … */
+};
+
+struct boot_info {
+	uint32_t n_ranges;
+	struct mem_range ranges[BOOT_MAX_RANGES]; /* sorted, non-overlapping, whole pages of RAM */
+	uint32_t n_modules;
+	struct boot_module modules[BOOT_MAX_MODULES];
+	uint64_t load_base; /* physical address that the image was loaded at; 0 if not said */
+	bool uefi;          /* an EFI tag was there */
+	bool has_rsdp;
+	uint8_t rsdp[36]; /* copy of the RSDP from the tag, version 1 padded with zeros */
+	uint32_t rsdp_len;
+	char cmdline[1024];
+	char loader[64];
+};
+
+/*
+ * Parses a multiboot2 information structure of at most `len` bytes (its own total size is checked
+ * against it). Overlapping ranges are resolved in favour of the more reserved kind. Returns 0, or
+ * ERR_INVALID / ERR_RANGE with a sentence.
+ */
+int multiboot2_parse(const void *mbi, size_t len, struct boot_info *out, struct reason *why);
+
+/* ---- ACPI static tables ---- */
+
+struct acpi_cpu {
+	uint32_t apic_id;
+	uint32_t acpi_uid;
+	bool enabled;
+};
+
+struct acpi_ioapic {
+	uint64_t address;
+	uint32_t gsi_base;
+	uint8_t id;
+};
+
+struct acpi_override { /* ISA interrupt source override */
+	uint8_t irq;
+	uint32_t gsi;
+	bool active_low, level;
+};
+
+struct acpi_gas {      /* generic address structure */
+	uint8_t space; /* 0 memory, 1 I/O port, 2 PCI configuration */
+	uint8_t bits, offset, access;
+	uint64_t address;
+};
+
+struct acpi_ecam {
+	uint64_t base;
+	uint16_t segment;
+	uint8_t first_bus, last_bus;
+};
+
+struct acpi_info {
+	uint32_t n_cpus;
+	struct acpi_cpu cpus[BOOT_MAX_CPUS];
+	bool cpus_cut; /* the table names more */
+	uint64_t lapic_address;
+	bool has_8259;
+	uint32_t n_ioapics;
+	struct acpi_ioapic ioapics[BOOT_MAX_IOAPICS];
+	uint32_t n_overrides;
+	struct acpi_override overrides[BOOT_MAX_OVERRIDES];
+	bool has_fadt;
+	uint64_t dsdt;
+	uint16_t sci;
+	struct acpi_gas pm1a_evt, pm1b_evt, pm1a_cnt, pm1b_cnt, pm_timer, reset_reg;
+	uint8_t reset_value;
+	bool reset_supported, pm_timer_32bit, hw_reduced;
+	uint32_t smi_cmd;
+	uint8_t acpi_enable;
+	bool has_s5;
+	uint8_t s5_typ_a, s5_typ_b; /* SLP_TYP values of \_S5, from the DSDT's static package */
+	uint32_t n_ecam;
+	struct acpi_ecam ecam[BOOT_MAX_ECAM];
+	uint64_t hpet; /* base address of the first HPET block, 0: none */
+};
+
+/* How the parser reaches physical memory: the host address of [pa, pa + len), or NULL if it cannot
+ * be read. */
+struct acpi_memory {
+	void *ctx;
+	const void *(*map)(void *ctx, uint64_t pa, uint64_t len);
+};
+
+/*
+ * Walks RSDP, XSDT or RSDT, MADT, FADT, DSDT (for \_S5 only), MCFG, HPET. Checks signatures,
+ * lengths and checksums. A broken optional table is told to `complain` and left out; a broken RSDP,
+ * root table or MADT is ERR_INVALID or ERR_RANGE with a sentence, a missing RSDP or MADT is
+ * ERR_NOT_FOUND. Processors that are neither enabled nor able to be switched on later are left out.
+ */
+int acpi_parse(const struct boot_info *boot, const struct acpi_memory *mem, struct acpi_info *out,
+	       void (*complain)(void *ctx, const char *sentence), void *ctx, struct reason *why);
+
+/* ---- the hypervisor's command line ---- */
+
+enum exit_method {
+	MACHINE_EXIT_ACPI,
+	MACHINE_EXIT_ISA_DEBUG,
+	MACHINE_EXIT_BOCHS,
+};
+
+struct boot_options {
+	char console[16]; /* console=com1[,BAUD] … com4, none; empty: as the configuration says */
+	uint32_t baud;    /* 0: as the configuration says */
+	uint8_t loglevel; /* enum log_level; loglevel=error|warn|info|debug; default info */
+	uint32_t maxcpus; /* maxcpus=N; default UINT32_MAX */
+	enum exit_method exit;
+	uint16_t exit_port; /* of isa-debug */
+	bool mitigations;   /* mitigations=auto|off; default auto */
+};
+
+/* Parses the command line over the defaults. Each unknown or malformed word is told to `complain`
+ * as one sentence and left at its default; returns the number of complaints. */
+int cmdline_parse(const char *line, struct boot_options *out,
+		  void (*complain)(void *ctx, const char *sentence), void *ctx);
+
+#endif
