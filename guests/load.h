@@ -1,0 +1,71 @@
+/*
+ * Loaders of guest images: they put a kernel and its companions into guest RAM, build what the boot
+ * protocol promises it, and say how the first vCPU starts. Pure: they work on memory given to them
+ * and touch nothing else. An image is never trusted: what does not fit is refused with a sentence.
+ *
+ * Both loaders write only through gmem, need all RAM populated that they touch, and leave RAM that
+ * they do not use as it is. After a refusal the guest's RAM may be partly written; its creator
+ * throws it away.
+ */
+#ifndef GUESTS_LOAD_H
+#define GUESTS_LOAD_H
+
+#include "arch/x86/state.h"
+#include "lib/reason.h"
+#include "lib/types.h"
+#include "mm/gmem.h"
+
+/* What every guest's first MiB looks like. */
+#define LOAD_LOW_RAM_END 0x9fc00ull  /* RAM ends here; above: video, ACPI tables, ROM space */
+#define LOAD_HIGH_START  0x100000ull /* RAM goes on here */
+
+/* Selectors of the flat segments in the GDT that each loader builds. */
+#define LOAD_CODE_SELECTOR 0x10
+#define LOAD_DATA_SELECTOR 0x18
+#define LOAD_GDT_SIZE      0x20 /* bytes */
+
+/* A file as it came: `string` is the module's own string, shown in sentences and given to a
+ * multiboot guest with its module. */
+struct load_blob {
+	const void *data;
+	uint64_t size; /* bytes */
+	const char *string;
+};
+
+/*
+ * How vCPU 0 starts: flat 4 GiB segments (code LOAD_CODE_SELECTOR, data and stack
+ * LOAD_DATA_SELECTOR), interrupts off, the GDT in guest RAM. With `long_mode`: paging on with
+ * `cr3`, 64-bit code segment; else 32-bit protected mode without paging.
+ */
+struct guest_entry {
+	bool long_mode;
+	uint64_t rip, rsp;
+	uint64_t cr3; /* 0 without long_mode */
+	uint64_t gdt_base;
+	uint16_t gdt_limit;      /* bytes - 1 */
+	uint64_t gpr[GPR_COUNT]; /* gpr[GPR_RSP] equals rsp */
+};
+
+/*
+ * Loads a Linux bzImage by the 64-bit boot protocol, or by the 32-bit one if the kernel has no
+ * 64-bit entry. `initrd` may be NULL. `rsdp` is the guest-physical address of the guest's ACPI RSDP
+ * (0: none). Returns 0, ERR_INVALID (not such an image, or a broken one), ERR_UNSUPPORTED (a
+ * protocol that is too old) or ERR_RANGE (does not fit into the guest's memory).
+ */
+int load_linux(struct gmem *m, const struct load_blob *kernel, const struct load_blob *initrd,
+	       const char *cmdline, uint64_t rsdp, struct guest_entry *out,
+	       struct reason *why) __must_check;
+
+/*
+ * Loads a multiboot 1 kernel (ELF, or any file with the header's address fields) and `n` modules.
+ * Same errors as load_linux.
+ */
+int load_multiboot(struct gmem *m, const struct load_blob *kernel, const struct load_blob *modules,
+		   unsigned n, const char *cmdline, struct guest_entry *out,
+		   struct reason *why) __must_check;
+
+/* For the loaders: writes the GDT with the two flat segments, LOAD_GDT_SIZE bytes. ERR_RANGE if
+ * that is not RAM. */
+int load_gdt(struct gmem *m, uint64_t gpa, bool long_mode) __must_check;
+
+#endif
