@@ -31,27 +31,31 @@ all: $(OUT)/skerry.elf
 
 # ---- the hypervisor's sources, by folder ----
 
-LIB_SRC := lib/format.c lib/json_out.c lib/log.c lib/reason.c
+LIB_SRC := lib/format.c lib/json_out.c lib/log.c lib/reason.c lib/string.c
 
-BOOT_SRC := boot/acpi_tables.c boot/cmdline.c boot/multiboot2.c
+BOOT_SRC := boot/header.S boot/acpi_tables.c boot/cmdline.c boot/main.c boot/multiboot2.c
 
-ARCH_SRC := arch/x86/ap.S arch/x86/call.c arch/x86/exit_names.c arch/x86/features.c arch/x86/fpu.c \
-	arch/x86/hv.c arch/x86/ioapic.c arch/x86/lapic.c arch/x86/mitigations.c \
-	arch/x86/mitigations_choose.c arch/x86/power.c arch/x86/smp.c arch/x86/trampoline.c \
-	arch/x86/tsc.c arch/x86/tsc_math.c arch/x86/xcr0.c
+ARCH_SRC := arch/x86/ap.S arch/x86/call.c arch/x86/exit_names.c arch/x86/features.c \
+	arch/x86/fpu.c arch/x86/hv.c arch/x86/ioapic.c arch/x86/lapic.c arch/x86/mitigations.c \
+	arch/x86/mitigations_choose.c arch/x86/oops.c arch/x86/oops_words.c arch/x86/power.c \
+	arch/x86/smp.c arch/x86/symbols.c arch/x86/trampoline.c arch/x86/trap_stubs.S \
+	arch/x86/traps.c arch/x86/tsc.c arch/x86/tsc_math.c arch/x86/xcr0.c
 
 SVM_SRC := arch/x86/svm/decode.c arch/x86/svm/enable.c arch/x86/svm/npt.c \
 	arch/x86/svm/permissions.c arch/x86/svm/state.c arch/x86/svm/svm.c arch/x86/svm/switch.S
 
-MM_SRC := mm/gmem.c mm/slpt.c
+MM_SRC := mm/buddy.c mm/frame.c mm/gmem.c mm/heap.c mm/hostmap.c mm/slpt.c mm/usable.c
 
 SCHED_SRC := sched/sched.c sched/timer.c sched/timer_heap.c
 
 DRIVERS_SRC := drivers/cmos.c drivers/cmos_time.c drivers/uart.c drivers/uart_logic.c
 
-GUESTS_SRC := guests/config.c guests/cpu_model.c guests/guest_acpi.c guests/json.c \
-	guests/load_gdt.c guests/load_linux.c guests/load_multiboot.c guests/machine.c \
-	guests/pvclock.c guests/serial.c guests/vcpu.c
+GUESTS_SRC := guests/config.c guests/cpu_model.c guests/crash.c guests/emul_alu.c \
+	guests/emul_decode.c guests/emulate.c guests/exits.c guests/fetch.c guests/guest_acpi.c \
+	guests/gwalk.c guests/insn_length.c guests/json.c guests/load_gdt.c guests/load_linux.c \
+	guests/load_multiboot.c guests/machine.c guests/modules.c guests/msr.c guests/pvclock.c \
+	guests/serial.c guests/vcpu.c guests/vm.c guests/vm_clock.c guests/vm_memory.c \
+	guests/vm_wiring.c
 
 VDEV_SRC := guests/vdev/vdebugexit.c guests/vdev/vdev.c guests/vdev/vioapic.c guests/vdev/vkbc.c \
 	guests/vdev/vlapic.c guests/vdev/vlapic_regs.c guests/vdev/vlapic_state.c \

@@ -76,7 +76,7 @@ static bool take_string(struct parse *p, const char *key, unsigned t, char *buf,
 
 	if (!need(p, key, t, JSON_STRING))
 		return false;
-	err = json_string(t, buf, size);
+	err = json_get_string(t, buf, size);
 	if (err == ERR_RANGE)
 		return bad(p, key, "it is longer than %zu characters", size - 1);
 	if (err)
@@ -90,7 +90,7 @@ static bool take_bool(struct parse *p, const char *key, unsigned t, bool *v)
 {
 	if (!need(p, key, t, JSON_BOOL))
 		return false;
-	*v = json_bool(t);
+	*v = json_get_bool(t);
 	return true;
 }
 
@@ -102,7 +102,7 @@ static bool take_word(struct parse *p, const char *key, unsigned t, const char *
 
 	if (!need(p, key, t, JSON_STRING))
 		return false;
-	for (unsigned i = 0; i < n && !json_string(t, text, sizeof(text)); i++) {
+	for (unsigned i = 0; i < n && !json_get_string(t, text, sizeof(text)); i++) {
 		if (!strcmp(text, words[i])) {
 			*v = i;
 			return true;
@@ -130,7 +130,7 @@ static bool is_name(const char *s)
 /* A guest's name from a string: false if it is none. */
 static bool name_at(unsigned t, char name[CONFIG_NAME_MAX])
 {
-	return t && json_kind(t) == JSON_STRING && !json_string(t, name, CONFIG_NAME_MAX) &&
+	return t && json_kind(t) == JSON_STRING && !json_get_string(t, name, CONFIG_NAME_MAX) &&
 	       is_name(name);
 }
 
@@ -147,7 +147,7 @@ static bool take_object(struct parse *p, const char *path, unsigned t, const str
 		char name[32];
 
 		/* A name that is too long or not ASCII is cut and then unknown. */
-		if (!json_string(k, name, sizeof(name))) {
+		if (!json_get_string(k, name, sizeof(name))) {
 			for (j = 0; j < n_keys; j++) {
 				if (!strcmp(keys[j].name + strlen(path), name))
 					break;
@@ -201,7 +201,7 @@ static bool take_memory(struct parse *p, const struct key *key, unsigned t)
 
 	if (!need(p, key->name, t, JSON_STRING))
 		return false;
-	if (!json_string(t, text, sizeof(text))) {
+	if (!json_get_string(t, text, sizeof(text))) {
 		/* 15 digits cannot overflow, and neither can the product below. */
 		for (; text[i] >= '0' && text[i] <= '9'; i++)
 			v = v * 10 + (unsigned)(text[i] - '0');
@@ -232,7 +232,7 @@ static bool take_vcpus(struct parse *p, const struct key *key, unsigned t)
 {
 	if (!need(p, key->name, t, JSON_NUMBER))
 		return false;
-	if (json_uint(t, &p->guest->vcpus) || !p->guest->vcpus)
+	if (json_get_uint(t, &p->guest->vcpus) || !p->guest->vcpus)
 		return bad(p, key->name, "a whole number from 1 is right");
 	if (p->guest->vcpus > 1)
 		return bad(p, key->name,
@@ -376,7 +376,7 @@ static bool take_port(struct parse *p, const struct key *key, unsigned t)
 
 	if (!need(p, key->name, t, JSON_STRING))
 		return false;
-	if (json_string(t, port, sizeof(p->out->console_port)) ||
+	if (json_get_string(t, port, sizeof(p->out->console_port)) ||
 	    (strcmp(port, "none") &&
 	     (strncmp(port, "com", 3) || port[3] < '1' || port[3] > '4' || port[4])))
 		return bad(p, key->name, "\"com1\" to \"com4\" or \"none\" is right");
@@ -391,7 +391,7 @@ static bool take_baud(struct parse *p, const struct key *key, unsigned t)
 		return false;
 	/* 16550 datasheet, "Programmable Baud Generator": on a PC, 115200 divided by a whole
 	 * number. */
-	if (json_uint(t, baud) || *baud < 50 || *baud > 115200 || 115200 % *baud)
+	if (json_get_uint(t, baud) || *baud < 50 || *baud > 115200 || 115200 % *baud)
 		return bad(
 			p, key->name,
 			"115200 or 115200 divided by a whole number, such as 9600 (at least 50), "
@@ -405,7 +405,7 @@ static bool take_attach(struct parse *p, const struct key *key, unsigned t)
 
 	if (!need(p, key->name, t, JSON_STRING))
 		return false;
-	if (json_string(t, name, CONFIG_NAME_MAX) || (*name && !is_name(name)))
+	if (json_get_string(t, name, CONFIG_NAME_MAX) || (*name && !is_name(name)))
 		return bad(p, key->name, "the name of a guest, or \"\" for none, is right");
 	return true;
 }

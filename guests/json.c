@@ -319,7 +319,7 @@ static bool is_key(unsigned t, const char *key)
 {
 	char name[64];
 
-	return !json_string(t, name, sizeof(name)) && !strcmp(name, key);
+	return !json_get_string(t, name, sizeof(name)) && !strcmp(name, key);
 }
 
 unsigned json_find(unsigned t, const char *key)
@@ -361,7 +361,7 @@ static unsigned unescape(const char **s)
 	}
 }
 
-int json_string(unsigned t, char *buf, size_t size)
+int json_get_string(unsigned t, char *buf, size_t size)
 {
 	const char *s = source + tokens[t].start;
 	const char *end = source + tokens[t].end;
@@ -387,7 +387,7 @@ int json_string(unsigned t, char *buf, size_t size)
 	return 0;
 }
 
-int json_uint(unsigned t, uint32_t *v)
+int json_get_uint(unsigned t, uint32_t *v)
 {
 	uint64_t n = 0;
 
@@ -402,7 +402,7 @@ int json_uint(unsigned t, uint32_t *v)
 	return 0;
 }
 
-bool json_bool(unsigned t)
+bool json_get_bool(unsigned t)
 {
 	return source[tokens[t].start] == 't';
 }

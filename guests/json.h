@@ -49,13 +49,13 @@ unsigned json_find(unsigned t, const char *key);
  * ERR_INVALID if a character is not printable ASCII, ERR_RANGE if it is longer than size - 1; then
  * `buf` holds the good part before it.
  */
-int json_string(unsigned t, char *buf, size_t size) __must_check;
+int json_get_string(unsigned t, char *buf, size_t size) __must_check;
 
 /* The value of a number: a whole one without sign, fraction and exponent, up to 2^32 - 1. Returns 0
  * or ERR_INVALID. */
-int json_uint(unsigned t, uint32_t *v) __must_check;
+int json_get_uint(unsigned t, uint32_t *v) __must_check;
 
 /* The value of a JSON_BOOL. */
-bool json_bool(unsigned t);
+bool json_get_bool(unsigned t);
 
 #endif

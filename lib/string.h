@@ -20,7 +20,4 @@ char *strchr(const char *s, int c);
 char *strrchr(const char *s, int c);
 char *strstr(const char *hay, const char *needle);
 
-/* Copies at most size - 1 bytes and always ends the string. Returns false if it was cut. */
-bool copy_string(char *dst, const char *src, size_t size);
-
 #endif

@@ -1,11 +1,10 @@
 /*
- * Page frames of the machine: a buddy allocator over the usable ranges of the boot map, with one
- * 8-byte record per frame. Any core; one lock inside.
+ * Page frames of the machine: a buddy allocator over the usable memory, with one 8-byte record per
+ * frame. Any core; one lock inside.
  */
 #ifndef MM_FRAME_H
 #define MM_FRAME_H
 
-#include "boot/info.h"
 #include "lib/types.h"
 
 enum frame_owner {
@@ -21,18 +20,18 @@ enum frame_owner {
 
 struct frame { /* 8 bytes a frame */
 	uint32_t refs;
-	uint8_t owner;  /* enum frame_owner */
-	uint8_t order;  /* of the free block that begins here */
-	uint8_t flags;  /* FRAME_POISONED, FRAME_ZEROED */
+	uint8_t owner; /* enum frame_owner */
+	uint8_t order; /* of the block that begins here, free or given out */
+	uint8_t flags;
 	uint8_t spare;
 };
 
-#define FRAME_POISONED  BIT32(0)
 #define FRAME_MAX_ORDER 18 /* 1 GiB */
 
-/* Takes over the usable RAM of the map, except what `reserved` lists (image, modules, tables, low
- * megabyte). Ranges may be given in any order. */
-void frames_init(const struct boot_info *info, const struct mem_range *reserved, uint32_t n);
+struct usable;
+
+/* Takes over the usable memory; the records are taken from it first. */
+void frames_init(struct usable *usable);
 
 /* 2^order frames, aligned to their size, zeroed if `zero`; HPA_NONE if there is no such block. */
 struct hpa frames_alloc(unsigned order, enum frame_owner owner, bool zero);
@@ -43,8 +42,11 @@ static inline struct hpa frame_alloc(enum frame_owner owner)
 	return frames_alloc(0, owner, true);
 }
 
+/* The record of a frame. */
+struct frame *frame_record(struct hpa pa);
+
 struct frame_stats {
-	uint64_t total, free; /* frames */
+	uint64_t total, free; /* frames that the allocator manages */
 	uint64_t by_owner[FRAME_OWNER_COUNT];
 	uint64_t record_bytes; /* the frame records themselves */
 	uint64_t largest_order;

@@ -1,9 +1,12 @@
 /*
  * The hypervisor's own address space.
  *
- *   ffff800000000000  direct map of all physical memory (no execute; read-only over the image's text)
- *   ffffc00000000000  device windows and stacks, mapped on demand, guard pages in between
- *   ffffffff80000000  the image: text RX, read-only data R, data RW
+ *   ffff800000000000  direct map of RAM and firmware tables (no execute; read-only over the image's
+ *                     code and constants)
+ *   ffffc00000000000  device windows and stacks, guard pages in between
+ *   ffffffff80200000  the image: text RX, constants R, data RW
+ *
+ * Never a page that is both writable and executable, by any alias.
  */
 #ifndef MM_HOSTMAP_H
 #define MM_HOSTMAP_H
@@ -12,8 +15,10 @@
 #include "lib/types.h"
 
 #define DIRECT_MAP_BASE 0xffff800000000000ull
+#define DIRECT_MAP_SIZE (1ull << 46)
 #define VMAP_BASE       0xffffc00000000000ull
-#define IMAGE_BASE      0xffffffff80000000ull
+#define VMAP_SIZE       (1ull << 30)
+#define IMAGE_BASE      0xffffffff80200000ull
 
 static inline void *phys_to_virt(struct hpa pa)
 {
@@ -23,14 +28,30 @@ static inline void *phys_to_virt(struct hpa pa)
 /* Of an address in the direct map or in the image. */
 struct hpa virt_to_phys(const void *va);
 
+/* Where the image lies. Before anything else here. */
+void hostmap_set_image(uint64_t load_address);
+struct mem_range hostmap_image(void);
+
+struct usable;
+
+/* Builds the final page tables and switches to them. The direct map covers all ranges of the map; page
+ * tables are taken from `usable`, below 4 GiB. `huge`: the CPU has 1 GiB pages. */
+void hostmap_init(const struct boot_info *info, struct usable *usable, bool huge);
+
+/* CR3 of every core. */
+extern struct hpa hostmap_root;
+
 /* Maps `size` bytes of device registers uncached, readable and writable; NULL when out of memory. */
 void *hostmap_device(struct hpa pa, uint64_t size);
 
 /* A stack of `pages` pages with an unmapped page below. Returns its top, 0 when out of memory. */
 uint64_t hostmap_stack(unsigned pages);
 
-/* Builds the final page tables (direct map by 1 GiB or 2 MiB pages, W^X) and switches to them. */
-void hostmap_init(const struct mem_range *ranges, uint32_t n);
-extern struct hpa hostmap_root; /* CR3 of every core */
+/* Walks all tables; the first address that is both writable and executable, or 0. */
+uint64_t hostmap_find_wx(void);
+
+/* The entries that translate `va`, from the top level down to the one that ends the walk: for reports.
+ * Returns how many. */
+unsigned hostmap_walk(uint64_t va, uint64_t entries[4]);
 
 #endif

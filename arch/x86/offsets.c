@@ -1,0 +1,18 @@
+/*
+ * Offsets that assembly needs, generated from C: the Makefile compiles this to assembly and makes
+ * offsets.h from its "->NAME value" lines.
+ */
+#include "arch/x86/hv.h"
+#include "arch/x86/mitigations.h"
+#include "arch/x86/percpu.h"
+#include "arch/x86/traps.h"
+
+#define DEFINE(NAME, value) __asm__ volatile(".ascii \"->" #NAME " %0\"" : : "i"(value))
+
+void offsets(void);
+
+void offsets(void)
+{
+	DEFINE(HV_VCPU_GPR, offsetof(struct hv_vcpu, gpr));
+	DEFINE(MITIGATIONS_RSB_FILL, offsetof(struct mitigations, rsb_fill));
+}

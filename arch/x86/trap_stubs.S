@@ -1,0 +1,115 @@
+/*
+ * Entry stubs of all 256 vectors: each pushes its number (and a zero where the processor pushes no
+ * error code), saves the general registers as struct trap_frame has them, and calls C. There is no
+ * user mode, so GS is always the hypervisor's.
+ */
+	.section .text
+	.altmacro
+	.macro STUB vector
+	.balign 16
+	.if (\vector == 8) || (\vector >= 10 && \vector <= 14) || (\vector == 17) || (\vector == 21) || (\vector == 29) || (\vector == 30)
+	.else
+	push $0
+	.endif
+	push $\vector
+	jmp trap_common
+	.endm
+
+	.balign 16
+	.globl trap_stubs
+trap_stubs:
+	.set i, 0
+	.rept 256
+	STUB %i
+	.set i, i + 1
+	.endr
+
+	.globl trap_common
+	.type trap_common, @function
+trap_common:
+	cld
+	push %rax
+	push %rcx
+	push %rdx
+	push %rbx
+	push %rbp
+	push %rsi
+	push %rdi
+	push %r8
+	push %r9
+	push %r10
+	push %r11
+	push %r12
+	push %r13
+	push %r14
+	push %r15
+	mov %rsp, %rdi
+	xor %ebp, %ebp
+	call trap_dispatch
+	pop %r15
+	pop %r14
+	pop %r13
+	pop %r12
+	pop %r11
+	pop %r10
+	pop %r9
+	pop %r8
+	pop %rdi
+	pop %rsi
+	pop %rbp
+	pop %rbx
+	pop %rdx
+	pop %rcx
+	pop %rax
+	add $16, %rsp
+	iretq
+	.size trap_common, . - trap_common
+
+/* bool rdmsr_safe(uint32_t msr, uint64_t *value) */
+	.globl rdmsr_safe
+	.type rdmsr_safe, @function
+rdmsr_safe:
+	mov %edi, %ecx
+1:	rdmsr
+	shl $32, %rdx
+	or %rdx, %rax
+	mov %rax, (%rsi)
+	mov $1, %eax
+	ret
+	.size rdmsr_safe, . - rdmsr_safe
+
+/* bool wrmsr_safe(uint32_t msr, uint64_t value) */
+	.globl wrmsr_safe
+	.type wrmsr_safe, @function
+wrmsr_safe:
+	mov %edi, %ecx
+	mov %esi, %eax
+	mov %rsi, %rdx
+	shr $32, %rdx
+2:	wrmsr
+	mov $1, %eax
+	ret
+	.size wrmsr_safe, . - wrmsr_safe
+
+/* bool read_safe(const void *p, uint8_t *byte) */
+	.globl read_safe
+	.type read_safe, @function
+read_safe:
+3:	movb (%rdi), %al
+	movb %al, (%rsi)
+	mov $1, %eax
+	ret
+	.size read_safe, . - read_safe
+
+msr_refused:
+	xor %eax, %eax
+	ret
+
+	/* faulting instruction, where to go on: as offsets from their own places */
+	.section __ex_table, "a"
+	.balign 4
+	.long 1b - ., msr_refused - .
+	.long 2b - ., msr_refused - .
+	.long 3b - ., msr_refused - .
+
+	.section .note.GNU-stack, "", @progbits

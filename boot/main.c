@@ -1,0 +1,251 @@
+/*
+ * The ordered initialisation: the only file that knows everything. What stops the machine from being
+ * used is said in one sentence; nothing here depends on guests being right.
+ */
+#include "arch/x86/asm.h"
+#include "arch/x86/cpu.h"
+#include "arch/x86/fpu.h"
+#include "arch/x86/hv.h"
+#include "arch/x86/mitigations.h"
+#include "arch/x86/traps.h"
+#include "boot/info.h"
+#include "console/console.h"
+#include "console/guests_view.h"
+#include "drivers/cmos.h"
+#include "guests/config.h"
+#include "guests/modules.h"
+#include "guests/vm.h"
+#include "lib/log.h"
+#include "mm/frame.h"
+#include "mm/heap.h"
+#include "mm/hostmap.h"
+#include "mm/usable.h"
+#include "sched/sched.h"
+#include "sched/timer.h"
+#include "version.h"
+
+#define MBI_MAX      (1 * MIB)
+#define CONFIG_MODULE "config"
+
+static struct boot_info boot;
+static struct acpi_info acpi;
+static struct boot_options options;
+static struct usable usable;
+static struct config config;
+static bool virtualization; /* a back end is there */
+
+void boot_main(uint64_t mbi, uint64_t load_address) __noreturn;
+
+static void complain(void *ctx, const char *sentence)
+{
+	(void)ctx;
+	log_warn("%s", sentence);
+}
+
+static void complain_config(void *ctx, const char *sentence)
+{
+	(void)ctx;
+	log_error("configuration: %s", sentence);
+}
+
+/* ---- memory ---- */
+
+static void reserve_modules(void)
+{
+	for (uint32_t i = 0; i < boot.n_modules; i++)
+		usable_reserve(&usable, boot.modules[i].start, boot.modules[i].end);
+}
+
+static void init_memory(void)
+{
+	struct mem_range image = hostmap_image();
+	uint64_t wx;
+
+	usable_init(&usable, &boot);
+	usable_reserve(&usable, 0, MIB); /* firmware's, and the other cores start there */
+	usable_reserve(&usable, image.start, image.end);
+	reserve_modules();
+	hostmap_init(&boot, &usable, this_cpu()->features.page_1g);
+	frames_init(&usable);
+	wx = hostmap_find_wx();
+	if (wx)
+		panic("the page at 0x%llx is both writable and executable", (unsigned long long)wx);
+}
+
+/* ---- ACPI tables, which may lie anywhere ---- */
+
+/* Tables in ranges that the memory map calls reserved are reached by a window of their own. */
+static const void *map_table(void *ctx, uint64_t pa, uint64_t len)
+{
+	uint64_t entries[4], last = DIRECT_MAP_BASE + pa + (len ? len - 1 : 0);
+	uint64_t page;
+
+	(void)ctx;
+	if (pa + len < pa || pa + len > DIRECT_MAP_SIZE || len > 16 * MIB)
+		return NULL;
+	for (page = ALIGN_DOWN(DIRECT_MAP_BASE + pa, PAGE_SIZE); page <= last; page += PAGE_SIZE) {
+		unsigned n = hostmap_walk(page, entries);
+
+		if (!(entries[n - 1] & 1))
+			return hostmap_device(HPA(pa), len);
+	}
+	return phys_to_virt(HPA(pa));
+}
+
+static void init_acpi(void)
+{
+	static const struct acpi_memory memory = {.map = map_table};
+	struct reason why;
+
+	if (acpi_parse(&boot, &memory, &acpi, complain, NULL, &why)) {
+		log_error("ACPI: %s; only the boot CPU is used", why.text);
+		acpi = (struct acpi_info){.has_8259 = true};
+	}
+	machine_exit_configure(&options, &acpi);
+}
+
+/* ---- cores ---- */
+
+static int virtualization_on(struct percpu *cpu, struct reason *why)
+{
+	struct hv_caps caps;
+	struct hpa pa;
+	int err = hv->probe(&cpu->features, cpu->index, &caps, why);
+
+	if (err)
+		return err;
+	if (caps.bits != hv_caps.bits)
+		return refuse(why, ERR_UNSUPPORTED,
+			      "CPU %u has other virtualization features than the boot CPU and runs no "
+			      "guests: use processors of one kind, or set the firmware up alike",
+			      cpu->index);
+	pa = frames_alloc(hv_pages_order(hv->cpu_pages), FRAME_HYPERVISOR, true);
+	if (hpa_is_none(pa))
+		return refuse(why, ERR_NO_MEMORY, "no memory for virtualization on CPU %u",
+			      cpu->index);
+	cpu->hv_pages = phys_to_virt(pa);
+	cpu->hv_pages_pa = pa;
+	err = hv->cpu_on((struct hv_pages){cpu->hv_pages, pa}, cpu->index, why);
+	cpu->hv_on = !err;
+	return err;
+}
+
+static void core_start(void)
+{
+	struct reason why;
+
+	if (virtualization && virtualization_on(this_cpu(), &why))
+		log_error("%s", why.text);
+}
+
+static void other_core(void)
+{
+	core_start();
+	core_main(NULL);
+}
+
+static void init_virtualization(void)
+{
+	struct reason why;
+
+	if (hv_choose(&this_cpu()->features, &why)) {
+		log_error("%s", why.text);
+		return;
+	}
+	virtualization = true;
+	log_info("%s: %u address-space identifiers%s%s%s", hv_caps.name, hv_caps.asids,
+		 hv_caps.insn_len ? ", instruction lengths" : "",
+		 hv_caps.decode_assist ? ", decode assists" : "",
+		 hv_caps.flush_by_asid ? ", flush by identifier" : "");
+	core_start();
+}
+
+/* ---- guests ---- */
+
+static void init_config(void)
+{
+	struct load_blob json;
+	struct reason why;
+
+	modules_init(&boot);
+	config = (struct config){.console_port = "com1", .console_baud = 115200};
+	if (module_blob(CONFIG_MODULE, &json, &why)) {
+		log_warn("no configuration: %s", why.text);
+		return;
+	}
+	if (config_parse(json.data, json.size, &boot_modules, &config, complain_config, NULL))
+		config.n_refused++;
+}
+
+static void init_guests(void)
+{
+	struct reason why;
+
+	if (!virtualization || !sched_least_loaded()) {
+		if (config.n_guests)
+			log_error("no guest is started, because no CPU can run one");
+		vms_verdict.refused += config.n_guests + config.n_refused;
+		config.n_guests = 0;
+		console_start(&config);
+		return;
+	}
+	if (vms_init(&config, &why))
+		log_error("%s", why.text);
+	console_start(&config);
+	vms_autostart();
+}
+
+/* The boot CPU's work between vCPUs. */
+static void boot_cpu_work(void)
+{
+	vms_poll();
+	console_poll();
+	if (config.when_idle == WHEN_IDLE_POWEROFF && vms_idle()) {
+		log_info("no guest is left to run: the machine ends");
+		console_flush();
+		machine_exit(guests_machine_status());
+	}
+}
+
+__attribute__((no_stack_protector)) void boot_main(uint64_t mbi, uint64_t load_address)
+{
+	struct mem_range trampoline;
+	struct reason why;
+	int err;
+
+	percpu_init_boot();
+	log_info("Skerry %s (%s)", SKERRY_VERSION, SKERRY_BUILD);
+	hostmap_set_image(load_address);
+	err = multiboot2_parse(phys_to_virt(HPA(mbi)), MBI_MAX, &boot, &why);
+	if (err)
+		panic("the boot loader's information cannot be used: %s", why.text);
+	cmdline_parse(boot.cmdline, &options, complain, NULL);
+	trampoline = smp_reserve_trampoline(&boot);
+	(void)trampoline; /* below 1 MiB, of which nothing is given out */
+	init_memory();
+	if (!percpu_make_stacks(this_cpu()))
+		panic("no memory for the boot CPU's stacks");
+	traps_init_this_cpu();
+	init_config();
+	console_init(&config, &options);
+	log_info("loaded by %s on %s at 0x%llx, %u modules", boot.loader,
+		 boot.uefi ? "UEFI" : "BIOS", (unsigned long long)load_address, boot.n_modules);
+	init_acpi();
+	tsc_calibrate(&acpi);
+	console_stamp_log();
+	log_info("TSC %llu.%03llu MHz by %s", (unsigned long long)(tsc_hz / 1000000),
+		 (unsigned long long)(tsc_hz / 1000 % 1000), tsc_source);
+	ioapic_init(&acpi);
+	lapic_init_this_cpu();
+	timers_init();
+	sched_init();
+	fpu_init_host_this_cpu();
+	mitigations_init(options.mitigations);
+	cmos_init();
+	irq_enable();
+	init_virtualization();
+	smp_start(&acpi, options.maxcpus, other_core);
+	console_flush();
+	init_guests();
+	core_main(boot_cpu_work);
+}

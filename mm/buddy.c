@@ -1,0 +1,129 @@
+/* The arithmetic of the frame allocator; see buddy.h. Pure. */
+#include "mm/buddy.h"
+
+#define FRAME_FREE_HEAD BIT32(7) /* in flags: a free block of `order` begins here */
+
+struct links { /* at the start of a free block */
+	uint64_t prev, next;
+};
+
+static struct links *links(const struct buddy *b, uint64_t frame)
+{
+	return b->map(frame);
+}
+
+static void insert(struct buddy *b, uint64_t frame, unsigned order)
+{
+	struct links *l = links(b, frame);
+
+	b->frames[frame].owner = FRAME_FREE;
+	b->frames[frame].order = (uint8_t)order;
+	b->frames[frame].flags |= FRAME_FREE_HEAD;
+	l->prev = BUDDY_NONE;
+	l->next = b->head[order];
+	if (l->next != BUDDY_NONE)
+		links(b, l->next)->prev = frame;
+	b->head[order] = frame;
+}
+
+static void take_out(struct buddy *b, uint64_t frame, unsigned order)
+{
+	struct links *l = links(b, frame);
+
+	if (l->prev != BUDDY_NONE)
+		links(b, l->prev)->next = l->next;
+	else
+		b->head[order] = l->next;
+	if (l->next != BUDDY_NONE)
+		links(b, l->next)->prev = l->prev;
+	b->frames[frame].flags &= (uint8_t)~FRAME_FREE_HEAD;
+}
+
+static bool is_free_block(const struct buddy *b, uint64_t frame, unsigned order)
+{
+	return frame < b->n_frames && (b->frames[frame].flags & FRAME_FREE_HEAD) &&
+	       b->frames[frame].order == order;
+}
+
+/* Frees a block and joins it with its buddies as far as they are free. */
+static void join(struct buddy *b, uint64_t frame, unsigned order)
+{
+	b->n_free += 1ull << order;
+	while (order < FRAME_MAX_ORDER) {
+		uint64_t other = frame ^ (1ull << order);
+
+		if (!is_free_block(b, other, order))
+			break;
+		take_out(b, other, order);
+		frame &= ~(1ull << order);
+		order++;
+	}
+	insert(b, frame, order);
+}
+
+void buddy_init(struct buddy *b, struct frame *frames, uint64_t n_frames,
+		void *(*map)(uint64_t frame))
+{
+	*b = (struct buddy){.frames = frames, .n_frames = n_frames, .map = map};
+	for (unsigned i = 0; i <= FRAME_MAX_ORDER; i++)
+		b->head[i] = BUDDY_NONE;
+	for (uint64_t i = 0; i < n_frames; i++)
+		frames[i] = (struct frame){.owner = FRAME_RESERVED};
+}
+
+void buddy_add(struct buddy *b, uint64_t start, uint64_t end)
+{
+	for (uint64_t i = start; i < end; i++)
+		b->frames[i].owner = FRAME_FREE;
+	while (start < end) {
+		unsigned order = 0;
+
+		while (order < FRAME_MAX_ORDER && IS_ALIGNED(start, 2ull << order) &&
+		       end - start >= 2ull << order)
+			order++;
+		join(b, start, order);
+		start += 1ull << order;
+	}
+}
+
+uint64_t buddy_alloc(struct buddy *b, unsigned order, enum frame_owner owner)
+{
+	unsigned from = order;
+	uint64_t frame;
+
+	while (from <= FRAME_MAX_ORDER && b->head[from] == BUDDY_NONE)
+		from++;
+	if (from > FRAME_MAX_ORDER)
+		return BUDDY_NONE;
+	frame = b->head[from];
+	take_out(b, frame, from);
+	/* the upper halves go back */
+	while (from > order) {
+		from--;
+		insert(b, frame + (1ull << from), from);
+	}
+	for (uint64_t i = 0; i < 1ull << order; i++) {
+		b->frames[frame + i].owner = (uint8_t)owner;
+		b->frames[frame + i].refs = 1;
+	}
+	b->frames[frame].order = (uint8_t)order;
+	b->n_free -= 1ull << order;
+	return frame;
+}
+
+bool buddy_free(struct buddy *b, uint64_t frame, unsigned order)
+{
+	if (order > FRAME_MAX_ORDER || !IS_ALIGNED(frame, 1ull << order) || frame >= b->n_frames ||
+	    b->n_frames - frame < 1ull << order || b->frames[frame].order != order)
+		return false;
+	for (uint64_t i = 0; i < 1ull << order; i++) {
+		if (b->frames[frame + i].owner <= FRAME_FREE)
+			return false;
+	}
+	for (uint64_t i = 0; i < 1ull << order; i++) {
+		b->frames[frame + i].owner = FRAME_FREE;
+		b->frames[frame + i].refs = 0;
+	}
+	join(b, frame, order);
+	return true;
+}

@@ -1,0 +1,92 @@
+/*
+ * Page frames of the machine; see frame.h. Locking: `lock` for the allocator and its counters.
+ * Privileged: reaches the frames by the direct map.
+ */
+#include "mm/frame.h"
+
+#include "mm/usable.h"
+#include "lib/log.h"
+#include "lib/spinlock.h"
+#include "lib/string.h"
+#include "mm/buddy.h"
+#include "mm/hostmap.h"
+
+static struct spinlock lock;
+static struct buddy buddy;
+static uint64_t n_managed;
+static uint64_t by_owner[FRAME_OWNER_COUNT];
+
+static void *map(uint64_t frame)
+{
+	return phys_to_virt(HPA(frame << PAGE_SHIFT));
+}
+
+void frames_init(struct usable *usable)
+{
+	uint64_t end = usable->n ? usable->ranges[usable->n - 1].end : 0;
+	uint64_t n = end >> PAGE_SHIFT;
+	uint64_t at = usable_take(usable, ALIGN_UP(n * sizeof(struct frame), PAGE_SIZE), UINT64_MAX);
+
+	if (at == UINT64_MAX)
+		panic("no memory for the records of %llu page frames", (unsigned long long)n);
+	buddy_init(&buddy, phys_to_virt(HPA(at)), n, map);
+	for (uint32_t i = 0; i < usable->n; i++)
+		buddy_add(&buddy, usable->ranges[i].start >> PAGE_SHIFT,
+			  usable->ranges[i].end >> PAGE_SHIFT);
+	n_managed = buddy.n_free;
+}
+
+struct hpa frames_alloc(unsigned order, enum frame_owner owner, bool zero)
+{
+	uint64_t frame;
+
+	spin_lock(&lock);
+	frame = buddy_alloc(&buddy, order, owner);
+	if (frame != BUDDY_NONE)
+		by_owner[owner] += 1ull << order;
+	spin_unlock(&lock);
+	if (frame == BUDDY_NONE)
+		return HPA_NONE;
+	if (zero)
+		memset(map(frame), 0, PAGE_SIZE << order);
+	return HPA(frame << PAGE_SHIFT);
+}
+
+void frames_free(struct hpa start, unsigned order)
+{
+	uint64_t frame = start.v >> PAGE_SHIFT;
+	uint8_t owner;
+	bool good;
+
+	spin_lock(&lock);
+	owner = frame < buddy.n_frames ? buddy.frames[frame].owner : FRAME_RESERVED;
+	good = buddy_free(&buddy, frame, order);
+	if (good)
+		by_owner[owner] -= 1ull << order;
+	spin_unlock(&lock);
+	if (!good)
+		panic("frames at 0x%llx (order %u) were freed but not given out",
+		      (unsigned long long)start.v, order);
+}
+
+struct frame *frame_record(struct hpa pa)
+{
+	invariant(pa.v >> PAGE_SHIFT < buddy.n_frames);
+	return &buddy.frames[pa.v >> PAGE_SHIFT];
+}
+
+void frames_stats(struct frame_stats *out)
+{
+	*out = (struct frame_stats){0};
+	spin_lock(&lock);
+	out->total = n_managed;
+	out->free = buddy.n_free;
+	memcpy(out->by_owner, by_owner, sizeof(by_owner));
+	out->by_owner[FRAME_FREE] = buddy.n_free;
+	out->record_bytes = buddy.n_frames * sizeof(struct frame);
+	for (unsigned i = 0; i <= FRAME_MAX_ORDER; i++) {
+		if (buddy.head[i] != BUDDY_NONE)
+			out->largest_order = i;
+	}
+	spin_unlock(&lock);
+}

@@ -1,0 +1,203 @@
+/*
+ * The kernel heap; see heap.h. Objects up to 1 KiB share pages by size class (a power of two); a
+ * page's header stands at its start, so a small object is never page aligned and a large one always
+ * is: that tells them apart when they are freed. Locking: `lock`. Privileged only by frames.
+ */
+#include "mm/heap.h"
+
+#include "lib/log.h"
+#include "lib/spinlock.h"
+#include "lib/string.h"
+#include "mm/frame.h"
+#include "mm/hostmap.h"
+
+#define MIN_SHIFT  4u  /* 16 bytes */
+#define MAX_SHIFT  10u /* 1 KiB */
+#define N_CLASSES  (MAX_SHIFT - MIN_SHIFT + 1)
+#define PAGE_MAGIC 0x6b53704865617031ull
+
+struct free_object {
+	struct free_object *next;
+};
+
+struct heap_page {
+	uint64_t magic;
+	struct heap_page *next, *prev; /* pages of this class with room */
+	struct free_object *free;
+	uint16_t shift;
+	uint16_t used, room; /* objects */
+};
+
+static struct spinlock lock;
+static struct heap_page *with_room[N_CLASSES];
+static struct heap_stats stats;
+
+static void list_add(struct heap_page *p)
+{
+	struct heap_page **head = &with_room[p->shift - MIN_SHIFT];
+
+	p->prev = NULL;
+	p->next = *head;
+	if (*head)
+		(*head)->prev = p;
+	*head = p;
+}
+
+static void list_remove(struct heap_page *p)
+{
+	if (p->prev)
+		p->prev->next = p->next;
+	else
+		with_room[p->shift - MIN_SHIFT] = p->next;
+	if (p->next)
+		p->next->prev = p->prev;
+}
+
+static struct heap_page *page_new(unsigned shift)
+{
+	struct hpa pa = frame_alloc(FRAME_HEAP);
+	struct heap_page *p;
+	size_t first = ALIGN_UP(sizeof(*p), (size_t)1 << shift);
+
+	if (hpa_is_none(pa))
+		return NULL;
+	p = phys_to_virt(pa);
+	p->magic = PAGE_MAGIC;
+	p->shift = (uint16_t)shift;
+	for (size_t at = PAGE_SIZE; at >= first + ((size_t)1 << shift);) {
+		struct free_object *o;
+
+		at -= (size_t)1 << shift;
+		o = (struct free_object *)(void *)((char *)p + at);
+		o->next = p->free;
+		p->free = o;
+		p->room++;
+	}
+	list_add(p);
+	stats.frames++;
+	return p;
+}
+
+static void *small_alloc(unsigned shift)
+{
+	struct heap_page *p;
+	struct free_object *o;
+
+	spin_lock(&lock);
+	p = with_room[shift - MIN_SHIFT];
+	if (!p)
+		p = page_new(shift);
+	if (!p) {
+		spin_unlock(&lock);
+		return NULL;
+	}
+	o = p->free;
+	p->free = o->next;
+	if (++p->used == p->room)
+		list_remove(p);
+	stats.objects++;
+	stats.used_bytes += 1ull << shift;
+	spin_unlock(&lock);
+	return memset(o, 0, (size_t)1 << shift);
+}
+
+static unsigned order_for(size_t size)
+{
+	unsigned order = 0;
+
+	while (PAGE_SIZE << order < size)
+		order++;
+	return order;
+}
+
+void *heap_alloc(size_t size)
+{
+	unsigned shift = MIN_SHIFT;
+	struct hpa pa;
+	unsigned order;
+
+	while (shift <= MAX_SHIFT && (size_t)1 << shift < size)
+		shift++;
+	if (shift <= MAX_SHIFT)
+		return small_alloc(shift);
+	if (size > PAGE_SIZE << FRAME_MAX_ORDER)
+		return NULL;
+	order = order_for(size);
+	pa = frames_alloc(order, FRAME_HEAP, true);
+	if (hpa_is_none(pa))
+		return NULL;
+	spin_lock(&lock);
+	stats.objects++;
+	stats.frames += 1ull << order;
+	stats.used_bytes += PAGE_SIZE << order;
+	spin_unlock(&lock);
+	return phys_to_virt(pa);
+}
+
+static void large_free(void *p)
+{
+	struct hpa pa = virt_to_phys(p);
+	const struct frame *f = frame_record(pa);
+	unsigned order = f->order;
+
+	if (f->owner != FRAME_HEAP)
+		panic("heap: %p was freed but not given out", p);
+	spin_lock(&lock);
+	stats.objects--;
+	stats.frames -= 1ull << order;
+	stats.used_bytes -= PAGE_SIZE << order;
+	spin_unlock(&lock);
+	frames_free(pa, order);
+}
+
+static void small_free(void *p)
+{
+	struct heap_page *page = (struct heap_page *)ALIGN_DOWN((uintptr_t)p, PAGE_SIZE);
+	struct free_object *o = p;
+	bool empty;
+
+	spin_lock(&lock);
+	if (page->magic != PAGE_MAGIC || !page->used ||
+	    !IS_ALIGNED((uintptr_t)p, (uintptr_t)1 << page->shift)) {
+		spin_unlock(&lock);
+		panic("heap: %p was freed but not given out", p);
+	}
+	for (const struct free_object *f = page->free; f; f = f->next) {
+		if (f == o) {
+			spin_unlock(&lock);
+			panic("heap: %p was freed twice", p);
+		}
+	}
+	if (page->used-- == page->room)
+		list_add(page);
+	o->next = page->free;
+	page->free = o;
+	stats.objects--;
+	stats.used_bytes -= 1ull << page->shift;
+	empty = !page->used;
+	if (empty) {
+		list_remove(page);
+		page->magic = 0;
+		stats.frames--;
+	}
+	spin_unlock(&lock);
+	if (empty)
+		frames_free(virt_to_phys(page), 0);
+}
+
+void heap_free(void *p)
+{
+	if (!p)
+		return;
+	if (IS_ALIGNED((uintptr_t)p, PAGE_SIZE))
+		large_free(p);
+	else
+		small_free(p);
+}
+
+void heap_stats(struct heap_stats *out)
+{
+	spin_lock(&lock);
+	*out = stats;
+	spin_unlock(&lock);
+}

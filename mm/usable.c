@@ -1,0 +1,80 @@
+/* Which memory may be given out; see usable.h. Pure. */
+#include "mm/usable.h"
+
+static void add(struct usable *u, uint64_t start, uint64_t end)
+{
+	if (start < end && u->n < USABLE_MAX)
+		u->ranges[u->n++] = (struct mem_range){start, end, MEM_RAM};
+}
+
+void usable_init(struct usable *out, const struct boot_info *info)
+{
+	out->n = 0;
+	for (uint32_t i = 0; i < info->n_ranges; i++) {
+		const struct mem_range *r = &info->ranges[i];
+
+		if (r->kind == MEM_RAM)
+			add(out, ALIGN_UP(r->start, PAGE_SIZE), ALIGN_DOWN(r->end, PAGE_SIZE));
+	}
+}
+
+/* Opens a place at index `at`; what falls off a full table's end is lost to use. */
+static void insert(struct usable *u, uint32_t at, struct mem_range r)
+{
+	if (u->n < USABLE_MAX)
+		u->n++;
+	for (uint32_t i = u->n - 1; i > at; i--)
+		u->ranges[i] = u->ranges[i - 1];
+	if (at < u->n)
+		u->ranges[at] = r;
+}
+
+static void remove(struct usable *u, uint32_t at)
+{
+	u->n--;
+	for (uint32_t i = at; i < u->n; i++)
+		u->ranges[i] = u->ranges[i + 1];
+}
+
+void usable_reserve(struct usable *u, uint64_t start, uint64_t end)
+{
+	uint32_t i = 0;
+
+	start = ALIGN_DOWN(start, PAGE_SIZE);
+	end = ALIGN_UP(end, PAGE_SIZE);
+	while (start < end && i < u->n) {
+		struct mem_range *r = &u->ranges[i];
+		struct mem_range rest = {end, r->end, MEM_RAM};
+
+		if (r->end <= start || r->start >= end) {
+			i++;
+			continue;
+		}
+		if (r->start >= start) {
+			r->start = MIN(end, r->end);
+		} else {
+			r->end = start;
+			if (rest.start < rest.end)
+				insert(u, ++i, rest);
+		}
+		if (u->ranges[i].start == u->ranges[i].end)
+			remove(u, i);
+		else
+			i++;
+	}
+}
+
+uint64_t usable_take(struct usable *u, uint64_t size, uint64_t limit)
+{
+	for (uint32_t i = u->n; i > 0; i--) {
+		struct mem_range *r = &u->ranges[i - 1];
+		uint64_t at;
+
+		if (r->end > limit || r->end - r->start < size)
+			continue;
+		at = r->end - size;
+		r->end = at;
+		return at;
+	}
+	return UINT64_MAX;
+}
