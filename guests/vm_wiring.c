@@ -152,12 +152,6 @@ static void wire_eoi(void *ctx, uint8_t vector)
 	spin_unlock(&m->lock);
 }
 
-/* The deadline is compared before each entry. */
-static void wire_timers_changed(void *ctx)
-{
-	(void)ctx;
-}
-
 void vm_wire(struct vm *vm)
 {
 	vm->vdev_host = (struct vdev_host){
@@ -180,6 +174,5 @@ void vcpu_wire(struct vcpu *v)
 		.tsc_to_ns = wire_tsc_to_ns,
 		.ipi = wire_ipi,
 		.eoi = wire_eoi,
-		.timers_changed = wire_timers_changed,
 	};
 }

@@ -106,9 +106,6 @@ struct vlapic_host {
 
 	/* A level-triggered interrupt was ended: for the I/O APIC. */
 	void (*eoi)(void *ctx, uint8_t vector);
-
-	/* `deadline` has another value. */
-	void (*timers_changed)(void *ctx);
 };
 
 struct vlapic {

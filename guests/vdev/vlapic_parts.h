@@ -63,7 +63,7 @@ void vlapic_timer_write_init(struct vlapic *l, uint32_t val);
 void vlapic_timer_write_divide(struct vlapic *l, uint32_t val);
 void vlapic_timer_reset(struct vlapic *l);
 
-/* Recomputes `deadline` and tells the host of a change. */
+/* Recomputes `deadline`. */
 void vlapic_timer_update(struct vlapic *l);
 
 #endif

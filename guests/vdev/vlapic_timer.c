@@ -42,14 +42,9 @@ static uint64_t duration(const struct vlapic *l)
 
 void vlapic_timer_update(struct vlapic *l)
 {
-	uint64_t deadline = l->timer_end;
+	bool masked = lapic_get(l, LAPIC_LVT_TIMER) & LVT_MASKED;
 
-	if (lapic_get(l, LAPIC_LVT_TIMER) & LVT_MASKED)
-		deadline = TIME_NEVER;
-	if (deadline == l->deadline)
-		return;
-	l->deadline = deadline;
-	l->host->timers_changed(l->host->ctx);
+	l->deadline = masked ? TIME_NEVER : l->timer_end;
 }
 
 /* Accounts for the count having reached 0 before `now`. */

@@ -58,11 +58,6 @@ static void eoi(void *ctx, uint8_t vector)
 	seen.eoi = vector;
 }
 
-static void timers_changed(void *ctx)
-{
-	(void)ctx;
-}
-
 static const struct vlapic_host host = {
 	.ctx = &seen,
 	.now = now,
@@ -70,7 +65,6 @@ static const struct vlapic_host host = {
 	.tsc_to_ns = tsc_to_ns,
 	.ipi = ipi,
 	.eoi = eoi,
-	.timers_changed = timers_changed,
 };
 
 static uint32_t get(unsigned reg)
