@@ -95,6 +95,10 @@ static void extended_leaves(struct cpu_model *m, struct cpuid_regs (*cpuid)(uint
 	m->extended[1].edx &= EXT1_EDX_ALLOW;
 	m->extended[7] = (struct cpuid_regs){.edx = m->extended[7].edx & EXT7_EDX_ALLOW};
 	m->extended[8].ebx &= EXT8_EBX_ALLOW;
+	/* bits of physical addresses; of linear ones no more than 4 levels translate, with LA57
+	 * hidden */
+	m->extended[8].eax =
+		(m->extended[8].eax & 0xff) | MIN(m->extended[8].eax & 0xff00, 48u << 8);
 	m->extended[8].ecx = 0; /* the number of cores is the guest's own */
 	m->extended[8].edx = 0;
 }
@@ -122,6 +126,8 @@ static void drop_without_state(struct cpu_model *m)
 	static const uint32_t avx512_ebx = B(16) | B(17) | B(21) | B(28) | B(30) | B(31);
 	static const uint32_t avx512_ecx = B(1) | B(6) | B(11) | B(12) | B(14);
 
+	if (!m->xcr0)
+		m->basic[1].ecx &= ~B(26);
 	if (!(m->xcr0 & BIT(2))) {
 		m->basic[1].ecx &= ~(B(12) | B(28) | B(29));
 		m->basic[7].ebx &= ~B(5);
@@ -278,7 +284,7 @@ struct cpuid_regs cpu_model_cpuid(const struct cpu_model *m, uint32_t leaf, uint
 
 	if (leaf <= m->max_basic)
 		return basic(m, leaf, subleaf, d);
-	if (leaf - 0x80000000 <= m->max_extended - 0x80000000) {
+	if (leaf >= 0x80000000 && leaf <= m->max_extended) {
 		r = m->extended[leaf - 0x80000000];
 		if (leaf == 0x80000001 && !d->apic_on)
 			r.edx &= ~LEAF1_EDX_APIC;

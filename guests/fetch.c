@@ -13,9 +13,9 @@ static unsigned inside_segment(const struct code_context *c, unsigned want)
 	return (unsigned)MIN((uint64_t)want, (uint64_t)c->cs_limit - c->rip + 1);
 }
 
-/* Copies what lies in one page of RAM. */
+/* Copies what lies in one page of RAM. `room` is the size of the buffer. */
 static unsigned fetch_part(struct gmem *m, const struct code_context *c, uint64_t gva, uint8_t *buf,
-			   unsigned want, struct vcpu_event *fault)
+			   unsigned want, unsigned room, struct vcpu_event *fault)
 {
 	unsigned access = WALK_FETCH | (c->cpl == 3 ? WALK_USER : 0);
 	unsigned n = (unsigned)MIN((uint64_t)want, PAGE_SIZE - (gva & (PAGE_SIZE - 1)));
@@ -25,7 +25,7 @@ static unsigned fetch_part(struct gmem *m, const struct code_context *c, uint64_
 	if (!gwalk_any(m, c, gva, access, &gpa, fault))
 		return 0;
 	/* two words are quicker than counted bytes, where the page has them */
-	p = n == want ? gmem_ptr(m, gpa.v, INSN_BUFFER) : NULL;
+	p = n == want && room == INSN_BUFFER ? gmem_ptr(m, gpa.v, INSN_BUFFER) : NULL;
 	if (likely(p)) {
 		__builtin_memcpy(buf, p, INSN_BUFFER);
 		return n;
@@ -52,13 +52,13 @@ unsigned insn_fetch(struct gmem *mem, const struct code_context *c, uint8_t *buf
 	}
 	if (!(c->efer & EFER_LMA))
 		gva = (uint32_t)gva;
-	got = fetch_part(mem, c, gva, buf, n, fault);
+	got = fetch_part(mem, c, gva, buf, n, INSN_BUFFER, fault);
 	if (unlikely(got && got < n)) {
 		gva += got;
 		if (!(c->efer & EFER_LMA))
 			gva = (uint32_t)gva;
 		/* the instruction may well end before the page that cannot be read */
-		got += fetch_part(mem, c, gva, buf + got, n - got, &second);
+		got += fetch_part(mem, c, gva, buf + got, n - got, INSN_BUFFER - got, &second);
 	}
 	return got;
 }

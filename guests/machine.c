@@ -130,11 +130,15 @@ static bool is_wide(const struct machine *m, uint16_t port, unsigned size)
 
 static uint32_t read_wide(struct machine *m, uint16_t port, unsigned size)
 {
+	uint32_t value;
+
 	if (port == BOARD_DEBUG_EXIT_PORT)
 		return vdebugexit_read(&m->debug_exit, size);
 	if (port >= BOARD_PCI_ADDR_PORT)
 		return vpci_read(&m->pci, port, size);
-	return vpm_read(&m->pm, port, size);
+	value = vpm_read(&m->pm, port, size);
+	update_deadline(m);
+	return value;
 }
 
 static void write_wide(struct machine *m, uint16_t port, unsigned size, uint32_t value)
@@ -151,23 +155,29 @@ static void write_wide(struct machine *m, uint16_t port, unsigned size, uint32_t
 
 uint32_t machine_io_read(struct machine *m, uint16_t port, unsigned size)
 {
+	uint64_t unknown = m->unknown_ports + 1;
 	uint32_t value = 0;
 
 	if (is_wide(m, port, size))
 		return read_wide(m, port, size);
 	for (unsigned i = 0; i < size; i++)
 		value |= (uint32_t)read_byte(m, (uint16_t)(port + i)) << (8 * i);
+	/* one access, however many bytes of it found nothing */
+	m->unknown_ports = MIN(m->unknown_ports, unknown);
 	return value;
 }
 
 void machine_io_write(struct machine *m, uint16_t port, unsigned size, uint32_t value)
 {
+	uint64_t unknown = m->unknown_ports + 1;
+
 	if (is_wide(m, port, size)) {
 		write_wide(m, port, size, value);
 		return;
 	}
 	for (unsigned i = 0; i < size; i++)
 		write_byte(m, (uint16_t)(port + i), (uint8_t)(value >> (8 * i)));
+	m->unknown_ports = MIN(m->unknown_ports, unknown);
 }
 
 static bool is_ioapic(uint64_t gpa)

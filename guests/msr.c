@@ -251,7 +251,9 @@ bool vcpu_wrmsr(struct vcpu *v, uint32_t msr, uint64_t value)
 		return value == 0;
 	case MSR_DE_CFG:
 	case MSR_HWCR:
-		/* Linux sets the bits which it reads as set already; others do not exist */
+	case MSR_NB_CFG:
+		/* Linux sets the bits that it reads as set already, and one for a configuration
+		 * mechanism that this board's bridge does without; nothing comes of it */
 		return true;
 	default:
 		stored = mtrr(v, msr);

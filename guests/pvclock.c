@@ -27,34 +27,39 @@ _Static_assert(sizeof(struct wall_clock) == PVCLOCK_WALL_SIZE, "the guest's layo
 struct pvclock_scale pvclock_scale(uint64_t hz)
 {
 	struct pvclock_scale s = {.shift = 0};
-	uint64_t scaled = NS_PER_S;
+	uint64_t num = NS_PER_S;
 
-	/* mul = 10^9 * 2^32 / hz must have its highest bit set, for precision, and fit 32 bits */
-	while (hz > scaled) {
-		hz >>= 1;
-		s.shift--;
-	}
-	while (hz <= scaled / 2) {
+	/* num / hz becomes a fraction of at least 1/2 and less than 1: all 32 bits of `mul` count
+	 */
+	while (num >= hz) {
 		hz <<= 1;
 		s.shift++;
 	}
-	/* now scaled / 2 < hz <= scaled, so the quotient is in [2^32, 2^33): halve it */
-	if (hz == scaled || (scaled << 32) / hz > UINT32_MAX) {
-		s.mul = (uint32_t)((scaled << 31) / hz);
-		s.shift++;
-	} else {
-		s.mul = (uint32_t)((scaled << 32) / hz);
+	while (num < hz - num) {
+		num <<= 1;
+		s.shift--;
+	}
+	for (unsigned i = 0; i < 32; i++) { /* long division, one bit of the quotient a time */
+		num <<= 1;
+		s.mul <<= 1;
+		if (num >= hz) {
+			num -= hz;
+			s.mul |= 1;
+		}
 	}
 	return s;
 }
 
-/* The version of what the guest finds there now, made odd and larger. */
-static int begin(struct gmem *mem, uint64_t gpa, uint32_t *version)
+/* Checks that all of a structure is RAM, and makes its version, of what the guest finds there now,
+ * odd and larger. */
+static int begin(struct gmem *mem, uint64_t gpa, uint64_t size, uint32_t *version)
 {
-	int err = gmem_read(mem, gpa, version, sizeof(*version));
+	uint8_t old[PVCLOCK_TIME_SIZE];
+	int err = gmem_read(mem, gpa, old, size);
 
 	if (err)
 		return err;
+	memcpy(version, old, sizeof(*version));
 	*version = (*version | 1) + (*version & 1 ? 2 : 0);
 	return gmem_write(mem, gpa, version, sizeof(*version));
 }
@@ -76,11 +81,8 @@ int pvclock_write_time(struct gmem *mem, uint64_t gpa, uint64_t tsc, uint64_t ns
 		.shift = scale.shift,
 		.flags = PVCLOCK_TSC_STABLE,
 	};
-	int err;
+	int err = begin(mem, gpa, sizeof(t), &t.version);
 
-	if (!gmem_ptr(mem, gpa, sizeof(t)))
-		return ERR_RANGE;
-	err = begin(mem, gpa, &t.version);
 	if (!err)
 		err = gmem_write(mem, gpa + 4, (const uint8_t *)&t + 4, sizeof(t) - 4);
 	return err ? err : publish(mem, gpa, t.version);
@@ -89,11 +91,8 @@ int pvclock_write_time(struct gmem *mem, uint64_t gpa, uint64_t tsc, uint64_t ns
 int pvclock_write_wall(struct gmem *mem, uint64_t gpa, uint32_t sec, uint32_t ns)
 {
 	struct wall_clock w = {.sec = sec, .ns = ns};
-	int err;
+	int err = begin(mem, gpa, sizeof(w), &w.version);
 
-	if (!gmem_ptr(mem, gpa, sizeof(w)))
-		return ERR_RANGE;
-	err = begin(mem, gpa, &w.version);
 	if (!err)
 		err = gmem_write(mem, gpa + 4, &w.sec, sizeof(w) - 4);
 	return err ? err : publish(mem, gpa, w.version);

@@ -16,7 +16,8 @@
 #define PVCLOCK_TIME_SIZE 32u
 #define PVCLOCK_WALL_SIZE 12u
 
-/* The factors of ns = ((ticks << shift, or >> -shift) * mul) >> 32 for a TSC of `hz`. */
+/* The factors of ns = ((ticks << shift, or >> -shift) * mul) >> 32 for a TSC of `hz` (1 to 2^62).
+ * `mul` is rounded down: the time runs slow by less than one part in 2^31. */
 struct pvclock_scale {
 	uint32_t mul;
 	int8_t shift;
