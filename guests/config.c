@@ -499,6 +499,14 @@ static void take_list(struct parse *p)
 	p->where[0] = 0;
 }
 
+static void set_defaults(struct config *out)
+{
+	memset(out, 0, sizeof(*out));
+	snprintf(out->console_port, sizeof(out->console_port), "com1");
+	out->console_baud = 115200;
+	out->when_idle = WHEN_IDLE_SHELL;
+}
+
 int config_parse(const char *json, size_t len, const struct config_modules *modules,
 		 struct config *out, config_complain *complain, void *ctx)
 {
@@ -510,18 +518,16 @@ int config_parse(const char *json, size_t len, const struct config_modules *modu
 	struct parse p = {.out = out, .modules = modules, .complain = complain, .ctx = ctx};
 	struct reason why;
 
-	memset(out, 0, sizeof(*out));
-	snprintf(out->console_port, sizeof(out->console_port), "com1");
-	out->console_baud = 115200;
-	out->when_idle = WHEN_IDLE_SHELL;
-
+	set_defaults(out);
 	if (json_parse(json, len, &why)) {
 		bad(&p, "configuration", "%s", why.text);
 		return ERR_INVALID;
 	}
 	if (!need(&p, "configuration", 0, JSON_OBJECT) ||
-	    !take_object(&p, "", 0, keys, ARRAY_SIZE(keys)) || !check_attach(&p))
+	    !take_object(&p, "", 0, keys, ARRAY_SIZE(keys)) || !check_attach(&p)) {
+		set_defaults(out);
 		return ERR_INVALID;
+	}
 	take_list(&p);
 	settle_attach(&p);
 	return 0;

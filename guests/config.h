@@ -67,9 +67,9 @@ typedef void config_complain(void *ctx, const char *sentence);
 
 /*
  * Parses `len` bytes of JSON into `out` (large: not on a stack). A fault outside any guest (not
- * JSON, unknown key, wrong type) is ERR_INVALID and no guest is taken; a fault in a guest drops
- * that guest only (n_refused) and the others are kept. Every fault is told to `complain`. Returns 0
- * or ERR_INVALID.
+ * JSON, unknown key, wrong type) is ERR_INVALID, and `out` holds the defaults and no guest; a fault
+ * in a guest drops that guest only (n_refused) and the others are kept. A console.attach that names
+ * a dropped guest becomes empty. Every fault is told to `complain`. Returns 0 or ERR_INVALID.
  */
 int config_parse(const char *json, size_t len, const struct config_modules *modules,
 		 struct config *out, config_complain *complain, void *ctx);

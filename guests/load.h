@@ -18,6 +18,9 @@
 /* What every guest's first MiB looks like. */
 #define LOAD_LOW_RAM_END 0x9fc00ull  /* RAM ends here; above: video, ACPI tables, ROM space */
 #define LOAD_HIGH_START  0x100000ull /* RAM goes on here */
+/* The place of the system ROM is empty RAM in our guests, and linkers are fond of putting an ELF
+ * file's headers there, right below a kernel at 1 MiB. */
+#define LOAD_ROM_START 0xf0000ull
 
 /* Selectors of the flat segments in the GDT that each loader builds. */
 #define LOAD_CODE_SELECTOR 0x10

@@ -106,13 +106,13 @@ static int add_segment(struct gmem *m, struct image *img, uint64_t start, uint64
 	if (start > UINT32_MAX || mem_len > UINT32_MAX)
 		return refuse(why, ERR_RANGE, "%s has a segment at 0x%llx, not below 4 GiB", name,
 			      (unsigned long long)start);
-	if (end > LOAD_LOW_RAM_END && start < LOAD_HIGH_START)
+	if (end > LOAD_LOW_RAM_END && start < LOAD_ROM_START)
 		return refuse(why, ERR_RANGE,
 			      "%s has a segment at 0x%llx to 0x%llx, where a PC has no RAM (0x%llx "
 			      "to 0x%llx)",
 			      name, (unsigned long long)start, (unsigned long long)end,
 			      (unsigned long long)LOAD_LOW_RAM_END,
-			      (unsigned long long)LOAD_HIGH_START);
+			      (unsigned long long)LOAD_ROM_START);
 	if (end > gmem_low_end(m->size))
 		return refuse(
 			why, ERR_RANGE,

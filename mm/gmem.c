@@ -18,8 +18,6 @@ static uint64_t first_part(uint64_t gpa, uint64_t len)
  * more than the guest has chunks. */
 static bool is_ram(const struct gmem *m, uint64_t gpa, uint64_t len)
 {
-	if (len > UINT64_MAX - gpa)
-		return false;
 	while (len) {
 		uint64_t part = first_part(gpa, len);
 

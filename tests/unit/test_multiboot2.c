@@ -1,0 +1,350 @@
+/* The boot loader's information: all tags, overlapping memory, and every way to be broken. */
+#include "tests/unit/broken.h"
+
+#include "boot/info.h"
+#include "lib/le.h"
+
+static uint8_t mbi[16384];
+static uint32_t len;
+static struct boot_info info;
+static struct reason why;
+
+static void begin(void)
+{
+	memset(mbi, 0, sizeof(mbi));
+	len = 8;
+}
+
+/* Appends a tag; returns where its content begins. */
+static uint8_t *tag(uint32_t type, const void *data, uint32_t size)
+{
+	uint8_t *p = mbi + len;
+
+	put_le32(p, type);
+	put_le32(p + 4, size + 8);
+	if (data)
+		memcpy(p + 8, data, size);
+	len = ALIGN_UP(len + 8 + size, 8u);
+	assert_true(len < sizeof(mbi));
+	return p + 8;
+}
+
+static void string_tag(uint32_t type, const char *s)
+{
+	tag(type, s, (uint32_t)strlen(s) + 1);
+}
+
+static void module_tag(uint32_t start, uint32_t end, const char *s)
+{
+	uint8_t *p = tag(3, NULL, 8 + (uint32_t)strlen(s) + 1);
+
+	put_le32(p, start);
+	put_le32(p + 4, end);
+	memcpy(p + 8, s, strlen(s) + 1);
+}
+
+struct range {
+	uint64_t start, size;
+	uint32_t type;
+};
+
+static uint8_t *mmap_tag(const struct range *r, unsigned n)
+{
+	uint8_t *p = tag(6, NULL, 8 + 24 * n);
+
+	put_le32(p, 24);
+	for (unsigned i = 0; i < n; i++) {
+		put_le64(p + 8 + 24 * i, r[i].start);
+		put_le64(p + 16 + 24 * i, r[i].size);
+		put_le32(p + 24 + 24 * i, r[i].type);
+	}
+	return p;
+}
+
+static void end(void)
+{
+	tag(0, NULL, 0);
+	put_le32(mbi, len);
+}
+
+static int parse_copy(const void *data, size_t size)
+{
+	uint8_t *copy = broken_copy(data, size);
+	int err;
+
+	memset(&info, 0xa5, sizeof(info));
+	memset(&why, 0, sizeof(why));
+	err = multiboot2_parse(copy, size, &info, &why);
+	free(copy);
+	if (err)
+		assert_sentence(why.text);
+	return err;
+}
+
+static int parse(void)
+{
+	return parse_copy(mbi, len);
+}
+
+static const struct range pc[] = {
+	{0, 0x9fc00, 1},
+	{0x9fc00, 0x400, 2},
+	{0xf0000, 0x10000, 2},
+	{0x100000, 0x7ee0000, 1},
+	{0x7fe0000, 0x20000, 3},
+	{0xfffc0000, 0x40000, 2},
+	{0x100000000, 0x40000000, 1},
+};
+
+static void make_pc(void)
+{
+	uint8_t rsdp[36] = "RSD PTR ";
+
+	begin();
+	string_tag(1, "console=com1 loglevel=debug");
+	string_tag(2, "GRUB 2.06");
+	module_tag(0x200000, 0x200100, "config");
+	module_tag(0x300000, 0x300000, "");
+	tag(12, "\1\2\3\4\5\6\7", 8);
+	mmap_tag(pc, ARRAY_SIZE(pc));
+	rsdp[15] = 2;
+	tag(15, rsdp, 36);
+	tag(14, rsdp, 20);
+	tag(21, "\0\0\x40\0", 4);
+	tag(999, "unknown", 7);
+	end();
+}
+
+static void test_pc(void **state)
+{
+	(void)state;
+	make_pc();
+	assert_int_equal(parse(), 0);
+	assert_string_equal(info.cmdline, "console=com1 loglevel=debug");
+	assert_string_equal(info.loader, "GRUB 2.06");
+	assert_int_equal(info.n_modules, 2);
+	assert_string_equal(info.modules[0].string, "config");
+	assert_int_equal(info.modules[0].start, 0x200000);
+	assert_int_equal(info.modules[0].end, 0x200100);
+	assert_string_equal(info.modules[1].string, "");
+	assert_true(info.uefi);
+	assert_true(info.has_rsdp);
+	assert_int_equal(info.rsdp_len, 36);
+	assert_int_equal(info.rsdp[15], 2);
+	assert_int_equal(info.load_base, 0x400000);
+	assert_int_equal(info.n_ranges, 7);
+	assert_int_equal(info.ranges[0].start, 0);
+	assert_int_equal(info.ranges[0].end, 0x9f000); /* whole pages only */
+	assert_int_equal(info.ranges[1].start, 0x9fc00);
+	assert_int_equal(info.ranges[1].end, 0xa0000);
+	assert_int_equal(info.ranges[6].end, 0x140000000);
+	assert_int_equal(info.ranges[6].kind, MEM_RAM);
+}
+
+static void check_ranges(const struct range *in, unsigned n_in, const struct mem_range *want,
+			 unsigned n_want)
+{
+	begin();
+	mmap_tag(in, n_in);
+	end();
+	assert_int_equal(parse(), 0);
+	assert_int_equal(info.n_ranges, n_want);
+	for (unsigned i = 0; i < n_want; i++) {
+		assert_int_equal(info.ranges[i].start, want[i].start);
+		assert_int_equal(info.ranges[i].end, want[i].end);
+		assert_int_equal(info.ranges[i].kind, want[i].kind);
+	}
+}
+
+static void test_overlaps(void **state)
+{
+	/* Unsorted; a hole of NVS in RAM; bad memory above all; an unknown type is reserved;
+	 * neighbours of one kind become one; the end of the address space. */
+	const struct range in[] = {
+		{0x300000, 0x100000, 1},         {0x100000, 0x200000, 1}, {0x180000, 0x1000, 4},
+		{0x180800, 0x1000, 2},           {0x180000, 0x100, 5},    {0x390000, 0x1000, 77},
+		{0x390000, 0x2000, 3},           {0x500000, 0, 2},        {0x600000, 0xfff, 1},
+		{0xffffffffffff0000, 0xffff, 2},
+	};
+	const struct mem_range want[] = {
+		{0x100000, 0x180000, MEM_RAM},
+		{0x180000, 0x180100, MEM_BAD},
+		{0x180100, 0x181000, MEM_NVS},
+		{0x181000, 0x181800, MEM_RESERVED},
+		{0x182000, 0x390000, MEM_RAM},
+		{0x390000, 0x391000, MEM_RESERVED},
+		{0x391000, 0x392000, MEM_ACPI},
+		{0x392000, 0x400000, MEM_RAM},
+		{0xffffffffffff0000, 0xffffffffffffffff, MEM_RESERVED},
+	};
+	/* A large entry around a small one of the same and of a weaker kind. */
+	const struct range nested[] = {{0, 0x10000, 2}, {0x4000, 0x1000, 1}, {0x6000, 0x1000, 2}};
+	const struct mem_range one[] = {{0, 0x10000, MEM_RESERVED}};
+
+	(void)state;
+	check_ranges(in, ARRAY_SIZE(in), want, ARRAY_SIZE(want));
+	check_ranges(nested, ARRAY_SIZE(nested), one, 1);
+}
+
+static void test_sentences(void **state)
+{
+	uint8_t *p;
+
+	(void)state;
+	begin();
+	end();
+	assert_int_equal(parse(), ERR_INVALID);
+	assert_non_null(strstr(why.text, "no memory map"));
+
+	begin();
+	p = mmap_tag(pc, ARRAY_SIZE(pc));
+	end();
+	put_le32(p, 20);
+	assert_int_equal(parse(), ERR_INVALID);
+	put_le32(p, 28);
+	assert_int_equal(parse(), ERR_INVALID);
+	put_le32(p, 0);
+	assert_int_equal(parse(), ERR_INVALID);
+	put_le32(p, 24);
+	put_le64(p + 8, 0x1000);
+	put_le64(p + 16, UINT64_MAX - 0xfff);
+	assert_int_equal(parse(), ERR_INVALID);
+	assert_non_null(strstr(why.text, "beyond the end of the address space"));
+	put_le64(p + 16, UINT64_MAX - 0x1000);
+	assert_int_equal(parse(), 0);
+
+	begin();
+	mmap_tag(pc, ARRAY_SIZE(pc));
+	tag(18, NULL, 0);
+	end();
+	assert_int_equal(parse(), ERR_UNSUPPORTED);
+
+	begin();
+	mmap_tag(pc, ARRAY_SIZE(pc));
+	module_tag(0x2000, 0x1fff, "x");
+	end();
+	assert_int_equal(parse(), ERR_INVALID);
+	assert_non_null(strstr(why.text, "module 1 ends at 0x1fff, before its start at 0x2000"));
+
+	begin();
+	mmap_tag(pc, ARRAY_SIZE(pc));
+	tag(1, "abc", 3); /* no ending zero */
+	end();
+	assert_int_equal(parse(), ERR_INVALID);
+	assert_non_null(strstr(why.text, "command line has no end"));
+
+	begin();
+	mmap_tag(pc, ARRAY_SIZE(pc));
+	tag(15, mbi, 35);
+	end();
+	assert_int_equal(parse(), ERR_INVALID);
+
+	begin();
+	mmap_tag(pc, ARRAY_SIZE(pc));
+	put_le32(mbi, len); /* no end tag */
+	assert_int_equal(parse(), ERR_INVALID);
+	assert_non_null(strstr(why.text, "without an end tag"));
+}
+
+static void test_limits(void **state)
+{
+	char text[1026];
+	struct range r[BOOT_MAX_RANGES + 1];
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	for (unsigned n = 1023; n <= 1024; n++) {
+		text[n] = 0;
+		begin();
+		mmap_tag(pc, ARRAY_SIZE(pc));
+		string_tag(1, text);
+		end();
+		assert_int_equal(parse(), n == 1023 ? 0 : ERR_RANGE);
+		text[n] = 'x';
+	}
+	for (unsigned n = 127; n <= 128; n++) {
+		text[n] = 0;
+		begin();
+		mmap_tag(pc, ARRAY_SIZE(pc));
+		module_tag(0, 1, text);
+		string_tag(2, text); /* the loader's name is cut to fit */
+		end();
+		assert_int_equal(parse(), n == 127 ? 0 : ERR_RANGE);
+		text[n] = 'x';
+	}
+	for (unsigned n = BOOT_MAX_MODULES; n <= BOOT_MAX_MODULES + 1; n++) {
+		begin();
+		mmap_tag(pc, ARRAY_SIZE(pc));
+		for (unsigned i = 0; i < n; i++)
+			module_tag(0, 1, "m");
+		end();
+		assert_int_equal(parse(), n == BOOT_MAX_MODULES ? 0 : ERR_RANGE);
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(r); i++)
+		r[i] = (struct range){i * 0x2000, 0x1000, 1};
+	for (unsigned n = BOOT_MAX_RANGES; n <= BOOT_MAX_RANGES + 1; n++) {
+		begin();
+		mmap_tag(r, n);
+		end();
+		assert_int_equal(parse(), n == BOOT_MAX_RANGES ? 0 : ERR_RANGE);
+	}
+}
+
+static void check_info(void)
+{
+	for (uint32_t i = 0; i < info.n_ranges; i++) {
+		assert_true(info.ranges[i].start < info.ranges[i].end);
+		if (i)
+			assert_true(info.ranges[i - 1].end <= info.ranges[i].start);
+		if (info.ranges[i].kind == MEM_RAM)
+			assert_false((info.ranges[i].start | info.ranges[i].end) % PAGE_SIZE);
+	}
+	for (uint32_t i = 0; i < info.n_modules; i++)
+		assert_true(info.modules[i].start <= info.modules[i].end);
+	assert_true(memchr(info.cmdline, 0, sizeof(info.cmdline)) != NULL);
+	assert_true(memchr(info.loader, 0, sizeof(info.loader)) != NULL);
+}
+
+static void test_cut(void **state)
+{
+	(void)state;
+	make_pc();
+	/* The buffer is shorter than the structure says. */
+	for (uint32_t n = 0; n < len; n++)
+		assert_int_equal(parse_copy(mbi, n), ERR_RANGE);
+	/* The structure itself says that it is shorter. */
+	for (uint32_t n = 0; n < len; n++) {
+		put_le32(mbi, n);
+		assert_int_not_equal(parse_copy(mbi, MAX(n, 8)), 0);
+	}
+}
+
+static void test_random(void **state)
+{
+	unsigned good = 0;
+
+	(void)state;
+	make_pc();
+	for (unsigned i = 0; i < 30000; i++) {
+		uint8_t copy[2048];
+
+		memcpy(copy, mbi, len);
+		broken_flip(copy, 0, len);
+		if (!parse_copy(copy, len)) {
+			good++;
+			check_info();
+		}
+	}
+	assert_in_range(good, 1000, 29000);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_pc),        cmocka_unit_test(test_overlaps),
+		cmocka_unit_test(test_sentences), cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_cut),       cmocka_unit_test(test_random),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
