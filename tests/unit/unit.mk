@@ -46,3 +46,13 @@ test_command_SRC := console/command.c console/out.c lib/reason.c lib/log.c
 test_terminal_SRC := $(TERMINAL_SRC)
 test_console_SRC := console/console.c console/commands.c console/command.c console/cmd_guest.c \
 	console/cmd_host.c $(TERMINAL_SRC) drivers/uart_logic.c lib/log.c lib/json_out.c lib/reason.c
+
+UNIT_TESTS += test_gmem test_multiboot2 test_acpi_tables test_cmdline test_config test_load_linux \
+	test_load_multiboot
+test_gmem_SRC := mm/gmem.c
+test_multiboot2_SRC := boot/multiboot2.c lib/reason.c
+test_acpi_tables_SRC := boot/acpi_tables.c lib/reason.c
+test_cmdline_SRC := boot/cmdline.c lib/reason.c
+test_config_SRC := guests/config.c guests/json.c lib/reason.c
+test_load_linux_SRC := guests/load_linux.c guests/load_gdt.c mm/gmem.c lib/reason.c
+test_load_multiboot_SRC := guests/load_multiboot.c guests/load_gdt.c mm/gmem.c lib/reason.c
