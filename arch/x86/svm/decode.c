@@ -122,6 +122,15 @@ static void decode_exception(const struct vmcb *b, struct vm_exit *exit)
 	exit->exception.payload = vector == VEC_PF ? b->exit_info2 : 0;
 }
 
+static __cold void decode_interrupted(const struct vmcb *b, struct vm_exit *exit)
+{
+	exit->interrupted = svm_event_decode(b->exit_int_info);
+	/* a page fault wrote CR2 before its delivery began, and delivering it again writes it again
+	 */
+	if (exit->interrupted.kind == EVENT_EXCEPTION && exit->interrupted.vector == VEC_PF)
+		exit->interrupted.payload = b->cr2;
+}
+
 void svm_decode(const struct vmcb *b, bool nrips, struct vm_exit *exit)
 {
 	uint64_t code = b->exit_code;
@@ -131,7 +140,7 @@ void svm_decode(const struct vmcb *b, bool nrips, struct vm_exit *exit)
 	exit->raw_info2 = b->exit_info2;
 	exit->insn_len = nrips && b->next_rip ? (uint8_t)(b->next_rip - b->rip) : 0;
 	if (unlikely(b->exit_int_info & EVENT_VALID))
-		exit->interrupted = svm_event_decode(b->exit_int_info);
+		decode_interrupted(b, exit);
 	else
 		exit->interrupted.kind = EVENT_NONE;
 

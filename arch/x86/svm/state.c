@@ -136,7 +136,11 @@ void svm_get_state(const struct hv_vcpu *v, struct vcpu_state *out)
 	out->nmi_blocked = v->nmi_blocked;
 }
 
-/* The rules by which VMRUN would refuse the state with VMEXIT_INVALID. */
+/* What a guest's EFER can hold: the CPU models allow no more. */
+#define EFER_BITS (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE | EFER_FFXSR)
+
+/* The rules by which VMRUN would refuse the state with VMEXIT_INVALID, and that EFER.LMA is what
+ * the processor would make of it: emulation goes by that bit. */
 static int check_state(const struct vcpu_state *s, struct reason *why)
 {
 	bool long_mode = (s->efer & EFER_LME) && (s->cr0 & CR0_PG);
@@ -147,12 +151,19 @@ static int check_state(const struct vcpu_state *s, struct reason *why)
 		return refuse(why, ERR_INVALID, "CR0 has reserved bits set in its upper half");
 	if ((s->cr0 & CR0_PG) && !(s->cr0 & CR0_PE))
 		return refuse(why, ERR_INVALID, "CR0 has paging without protected mode");
+	if (s->cr3 >> 52)
+		return refuse(why, ERR_INVALID, "CR3 has reserved bits set");
 	if (s->cr4 >> 32)
 		return refuse(why, ERR_INVALID, "CR4 has reserved bits set in its upper half");
 	if (s->dr6 >> 32 || s->dr7 >> 32)
 		return refuse(why, ERR_INVALID, "DR6 or DR7 has bits set in its upper half");
 	if (s->efer & EFER_SVME)
 		return refuse(why, ERR_INVALID, "EFER.SVME is not a guest's to set");
+	if (s->efer & ~EFER_BITS)
+		return refuse(why, ERR_INVALID, "EFER has reserved bits set");
+	if (long_mode != !!(s->efer & EFER_LMA))
+		return refuse(why, ERR_INVALID,
+			      "EFER.LMA does not follow from EFER.LME and CR0.PG");
 	if (long_mode && !(s->cr4 & CR4_PAE))
 		return refuse(why, ERR_INVALID, "long mode with paging needs CR4.PAE");
 	if (long_mode && (s->seg[SEG_CS].attr & SEG_ATTR_L) && (s->seg[SEG_CS].attr & SEG_ATTR_DB))
@@ -205,6 +216,10 @@ int svm_set_state(struct hv_vcpu *v, const struct vcpu_state *in, struct reason 
 	b->sysenter_eip = in->sysenter_eip;
 	b->g_pat = in->pat;
 	b->cpl = in->cpl;
+	/* the IRET that ends an NMI handler is seen, and no other (svm.c) */
+	b->intercept1 &= ~INTERCEPT_IRET;
+	if (in->nmi_blocked)
+		b->intercept1 |= INTERCEPT_IRET;
 	b->clean = 0;
 	v->flush_wanted = true;
 	return 0;
