@@ -69,3 +69,10 @@ UNIT_TESTS += test_string test_symbols test_oops_words
 test_string_SRC :=
 test_symbols_SRC := arch/x86/symbols.c
 test_oops_words_SRC := arch/x86/oops_words.c
+
+UNIT_TESTS += test_slpt
+test_slpt_SRC := mm/slpt.c arch/x86/svm/npt.c
+
+UNIT_TESTS += test_serial test_pvclock
+test_serial_SRC := guests/serial.c
+test_pvclock_SRC := guests/pvclock.c mm/gmem.c
