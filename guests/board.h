@@ -45,6 +45,6 @@
 
 /* The part of the old BIOS area that holds the ACPI tables; the memory map calls it reserved. */
 #define BOARD_TABLES_START 0xE0000
-#define BOARD_TABLES_SIZE  0x20000
+#define BOARD_TABLES_SIZE  0x10000
 
 #endif
