@@ -36,7 +36,8 @@ LIB_SRC := lib/format.c lib/json_out.c lib/log.c lib/reason.c lib/string.c
 BOOT_SRC := boot/header.S boot/acpi_tables.c boot/cmdline.c boot/main.c boot/multiboot2.c
 
 ARCH_SRC := arch/x86/ap.S arch/x86/call.c arch/x86/exit_names.c arch/x86/features.c \
-	arch/x86/fpu.c arch/x86/hv.c arch/x86/ioapic.c arch/x86/lapic.c arch/x86/mitigations.c \
+	arch/x86/fpu.c arch/x86/gdt.c arch/x86/hv.c arch/x86/ioapic.c arch/x86/lapic.c \
+	arch/x86/mitigations.c \
 	arch/x86/mitigations_choose.c arch/x86/oops.c arch/x86/oops_words.c arch/x86/power.c \
 	arch/x86/smp.c arch/x86/symbols.c arch/x86/trampoline.c arch/x86/trap_stubs.S \
 	arch/x86/traps.c arch/x86/tsc.c arch/x86/tsc_math.c arch/x86/xcr0.c

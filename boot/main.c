@@ -1,6 +1,6 @@
 /*
- * The ordered initialisation: the only file that knows everything. What stops the machine from being
- * used is said in one sentence; nothing here depends on guests being right.
+ * The ordered initialisation: the only file that knows everything. What stops the machine from
+ * being used is said in one sentence; nothing here depends on guests being right.
  */
 #include "arch/x86/asm.h"
 #include "arch/x86/cpu.h"
@@ -24,7 +24,7 @@
 #include "sched/timer.h"
 #include "version.h"
 
-#define MBI_MAX      (1 * MIB)
+#define MBI_MAX       (1 * MIB)
 #define CONFIG_MODULE "config"
 
 static struct boot_info boot;
@@ -35,6 +35,7 @@ static struct config config;
 static bool virtualization; /* a back end is there */
 
 void boot_main(uint64_t mbi, uint64_t load_address) __noreturn;
+void boot_on_main_stack(void) __noreturn;
 
 static void complain(void *ctx, const char *sentence)
 {
@@ -115,10 +116,11 @@ static int virtualization_on(struct percpu *cpu, struct reason *why)
 	if (err)
 		return err;
 	if (caps.bits != hv_caps.bits)
-		return refuse(why, ERR_UNSUPPORTED,
-			      "CPU %u has other virtualization features than the boot CPU and runs no "
-			      "guests: use processors of one kind, or set the firmware up alike",
-			      cpu->index);
+		return refuse(
+			why, ERR_UNSUPPORTED,
+			"CPU %u has other virtualization features than the boot CPU and runs no "
+			"guests: use processors of one kind, or set the firmware up alike",
+			cpu->index);
 	pa = frames_alloc(hv_pages_order(hv->cpu_pages), FRAME_HYPERVISOR, true);
 	if (hpa_is_none(pa))
 		return refuse(why, ERR_NO_MEMORY, "no memory for virtualization on CPU %u",
@@ -214,6 +216,7 @@ __attribute__((no_stack_protector)) void boot_main(uint64_t mbi, uint64_t load_a
 	int err;
 
 	percpu_init_boot();
+	traps_init_early();
 	log_info("Skerry %s (%s)", SKERRY_VERSION, SKERRY_BUILD);
 	hostmap_set_image(load_address);
 	err = multiboot2_parse(phys_to_virt(HPA(mbi)), MBI_MAX, &boot, &why);
@@ -226,10 +229,23 @@ __attribute__((no_stack_protector)) void boot_main(uint64_t mbi, uint64_t load_a
 	if (!percpu_make_stacks(this_cpu()))
 		panic("no memory for the boot CPU's stacks");
 	traps_init_this_cpu();
+	/* the boot stack has no guard page */
+	__asm__ volatile("mov %0, %%rsp\n\t"
+			 "xor %%ebp, %%ebp\n\t"
+			 "call boot_on_main_stack"
+			 :
+			 : "r"(this_cpu()->stack_top)
+			 : "memory");
+	__builtin_unreachable();
+}
+
+void boot_on_main_stack(void)
+{
 	init_config();
 	console_init(&config, &options);
 	log_info("loaded by %s on %s at 0x%llx, %u modules", boot.loader,
-		 boot.uefi ? "UEFI" : "BIOS", (unsigned long long)load_address, boot.n_modules);
+		 boot.uefi ? "UEFI" : "BIOS", (unsigned long long)hostmap_image().start,
+		 boot.n_modules);
 	init_acpi();
 	tsc_calibrate(&acpi);
 	console_stamp_log();

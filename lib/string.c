@@ -2,8 +2,8 @@
  * Memory and string functions with the C library's contracts. Only the hypervisor uses these; unit
  * tests link them under other names (tests/unit/test_string.c). Pure.
  *
- * Short copies are the common ones, and they are made by words: the string instructions have a start-up
- * cost that large blocks alone are worth.
+ * Short copies are the common ones, and they are made by words: the string instructions have a
+ * start-up cost that large blocks alone are worth.
  */
 #include "lib/string.h"
 
@@ -11,10 +11,10 @@
 
 typedef uint64_t __attribute__((may_alias, aligned(1))) word;
 
-void *memcpy(void *restrict dst, const void *restrict src, size_t n)
+/* From the lowest address upwards, each word read before it is written: right for overlapping
+ * areas, too, if dst lies below src. */
+static inline void copy_up(uint8_t *d, const uint8_t *s, size_t n)
 {
-	uint8_t *d = dst;
-	const uint8_t *s = src;
 	size_t words = n / 8;
 
 	if (n > SHORT_COPY) {
@@ -25,6 +25,11 @@ void *memcpy(void *restrict dst, const void *restrict src, size_t n)
 	}
 	for (n &= 7; n; n--)
 		*d++ = *s++;
+}
+
+void *memcpy(void *restrict dst, const void *restrict src, size_t n)
+{
+	copy_up(dst, src, n);
 	return dst;
 }
 
@@ -33,8 +38,10 @@ void *memmove(void *dst, const void *src, size_t n)
 	uint8_t *d = dst;
 	const uint8_t *s = src;
 
-	if ((uintptr_t)d - (uintptr_t)s >= n)
-		return memcpy(dst, src, n);
+	if ((uintptr_t)d - (uintptr_t)s >= n) {
+		copy_up(d, s, n);
+		return dst;
+	}
 	while (n--)
 		d[n] = s[n];
 	return dst;

@@ -171,7 +171,9 @@ static void skew_answer(void)
 	while ((turn = __atomic_load_n(&skew.turn, __ATOMIC_ACQUIRE)) != SKEW_DONE) {
 		if (turn & 1) {
 			skew.ap_tsc = rdtsc_ordered();
-			__atomic_store_n(&skew.turn, turn + 1, __ATOMIC_RELEASE);
+			/* the boot CPU may have given up meanwhile: that must not be lost */
+			__atomic_compare_exchange_n(&skew.turn, &turn, turn + 1, false,
+						    __ATOMIC_RELEASE, __ATOMIC_RELAXED);
 		}
 		cpu_pause();
 	}

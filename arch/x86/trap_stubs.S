@@ -44,8 +44,12 @@ trap_common:
 	push %r14
 	push %r15
 	mov %rsp, %rdi
-	xor %ebp, %ebp
+	/* For call traces: what looks like a frame of the interrupted function, as if that had called. */
+	push 17 * 8(%rsp)
+	push %rbp
+	mov %rsp, %rbp
 	call trap_dispatch
+	add $16, %rsp
 	pop %r15
 	pop %r14
 	pop %r13
@@ -101,15 +105,17 @@ read_safe:
 	ret
 	.size read_safe, . - read_safe
 
-msr_refused:
+	.type refused, @function
+refused:
 	xor %eax, %eax
 	ret
+	.size refused, . - refused
 
 	/* faulting instruction, where to go on: as offsets from their own places */
 	.section __ex_table, "a"
 	.balign 4
-	.long 1b - ., msr_refused - .
-	.long 2b - ., msr_refused - .
-	.long 3b - ., msr_refused - .
+	.long 1b - ., refused - .
+	.long 2b - ., refused - .
+	.long 3b - ., refused - .
 
 	.section .note.GNU-stack, "", @progbits
