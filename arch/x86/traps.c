@@ -61,6 +61,25 @@ void traps_init_early(void)
 	load_idt();
 }
 
+/*
+ * Machine checks become exceptions (without this one just resets the machine), and nothing that
+ * user mode can reach is executed or read, for nothing here is meant to be its. The other cores get
+ * CR4 from the boot CPU soon after this.
+ */
+static void protect(void)
+{
+	const struct cpu_features *f = &this_cpu()->features;
+	uint64_t cr4 = read_cr4() | CR4_MCE;
+
+	if (f->smep)
+		cr4 |= CR4_SMEP;
+	if (f->smap)
+		cr4 |= CR4_SMAP;
+	if (f->umip)
+		cr4 |= CR4_UMIP;
+	write_cr4(cr4);
+}
+
 void traps_init_this_cpu(void)
 {
 	gdt_init_this_cpu();
@@ -70,8 +89,7 @@ void traps_init_this_cpu(void)
 		set_gate(VEC_MC, IST_MC);
 	}
 	load_idt();
-	/* machine checks are reported; without this one just resets the machine */
-	write_cr4(read_cr4() | CR4_MCE);
+	protect();
 }
 
 void irq_register(uint8_t vector, irq_handler *handler, void *ctx)
