@@ -44,10 +44,12 @@
 #define EXT1_ECX_ALLOW                                                                          \
 	(B(0) /* LAHF in 64-bit mode */ | B(4) /* MOV CR8 by LOCK MOV CR0 */ | B(5) /* ABM */ | \
 	 B(6) /* SSE4A */ | B(7) /* misaligned SSE */ | B(8) /* PREFETCHW */)
-#define EXT1_EDX_ALLOW                                                                             \
-	((LEAF1_EDX_ALLOW & 0x0183f3ffu) | LEAF1_EDX_APIC | B(11) /* SYSCALL */ | B(20) /* NX */ | \
-	 B(22) /* MMX extensions */ | B(25) /* FFXSR */ | B(26) /* 1 GiB pages */ |                \
-	 B(27) /* RDTSCP */ | B(29) /* long mode */)
+/* AMD repeats much of leaf 1 here. */
+#define EXT1_EDX_REPEATED 0x0183f3ffu
+#define EXT1_EDX_ALLOW                                                                    \
+	(((LEAF1_EDX_ALLOW | LEAF1_EDX_OURS) & EXT1_EDX_REPEATED) | B(11) /* SYSCALL */ | \
+	 B(20) /* NX */ | B(22) /* MMX extensions */ | B(25) /* FFXSR */ |                \
+	 B(26) /* 1 GiB pages */ | B(27) /* RDTSCP */ | B(29) /* long mode */)
 #define EXT7_EDX_ALLOW B(8) /* invariant TSC */
 #define EXT8_EBX_ALLOW (B(0) /* CLZERO */ | B(12) /* IBPB */)
 
@@ -107,7 +109,7 @@ static void extended_leaves(struct cpu_model *m, struct cpuid_regs (*cpuid)(uint
 static void xstate_leaves(struct cpu_model *m, struct cpuid_regs (*cpuid)(uint32_t, uint32_t),
 			  uint64_t host_xcr0)
 {
-	if (!(m->basic[1].ecx & B(26)) || m->max_basic < 0xd)
+	if (!(m->basic[1].ecx & B(26)) || m->max_basic < 0xd || !host_xcr0)
 		return;
 	m->xcr0 = host_xcr0;
 	m->xstate[0] =

@@ -76,3 +76,12 @@ test_slpt_SRC := mm/slpt.c arch/x86/svm/npt.c
 UNIT_TESTS += test_serial test_pvclock
 test_serial_SRC := guests/serial.c
 test_pvclock_SRC := guests/pvclock.c mm/gmem.c
+
+UNIT_TESTS += test_machine
+test_machine_SRC := guests/machine.c guests/vdev/vdebugexit.c guests/vdev/vdev.c \
+	guests/vdev/vioapic.c guests/vdev/vkbc.c guests/vdev/vpci.c guests/vdev/vpic.c \
+	guests/vdev/vpit.c guests/vdev/vpm.c guests/vdev/vreset.c guests/vdev/vrtc.c \
+	guests/vdev/vrtc_calendar.c guests/vdev/vuart.c lib/reason.c
+
+UNIT_TESTS += test_cpu_model
+test_cpu_model_SRC := guests/cpu_model.c
