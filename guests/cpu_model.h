@@ -47,6 +47,19 @@ struct cpuid_dynamic {
 struct cpuid_regs cpu_model_cpuid(const struct cpu_model *m, uint32_t leaf, uint32_t subleaf,
 				  const struct cpuid_dynamic *d);
 
+/* The answer where it is the same for every subleaf and every state of a vCPU, else NULL: on the
+ * way of every CPUID exit. */
+static inline const struct cpuid_regs *cpu_model_fixed(const struct cpu_model *m, uint32_t leaf)
+{
+	const uint32_t dynamic = BIT32(1) | BIT32(7) | BIT32(0xb) | BIT32(0xd);
+
+	if (leaf <= m->max_basic)
+		return dynamic >> leaf & 1 ? NULL : &m->basic[leaf];
+	if (leaf - 0x80000000 <= m->max_extended - 0x80000000 && leaf != 0x80000001)
+		return &m->extended[leaf - 0x80000000];
+	return NULL;
+}
+
 /* Bytes of the XSAVE area (standard format) for the components `xcr0`. */
 uint32_t cpu_model_xsave_size(const struct cpu_model *m, uint64_t xcr0);
 

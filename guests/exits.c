@@ -4,43 +4,53 @@
  */
 #include "arch/x86/asm.h"
 #include "guests/board.h"
+#include "guests/gwalk.h"
 #include "guests/vm.h"
 
 /* ---- the instruction that exited ---- */
 
-static void finish(struct vcpu *v, unsigned length)
+/* The guest single-steps: the trap comes after the instruction that we did for it. */
+static __cold void single_step(struct vcpu *v)
+{
+	vcpu_inject_exception(v, VEC_DB, false, 0);
+	v->hv.inject.payload = BIT(14); /* DR6.BS */
+}
+
+static inline void finish(struct vcpu *v, unsigned length)
 {
 	v->hv.rip += length;
 	v->hv.irq_blocked = false;
 	v->hv.rflags &= ~RFLAGS_RF;
-	if (unlikely(v->hv.rflags & RFLAGS_TF)) {
-		/* the guest single-steps: the trap comes after the instruction that we did for it
-		 */
-		vcpu_inject_exception(v, VEC_DB, false, 0);
-		v->hv.inject.payload = BIT(14); /* DR6.BS */
-	}
+	if (unlikely(v->hv.rflags & RFLAGS_TF))
+		single_step(v);
+}
+
+/* The length of an instruction that is not in its usual form, or not simple to fetch; 0: nothing is
+ * to be done for it, because its bytes cannot be read (the fault is injected) or are others by now
+ * (the guest tries again). */
+static __cold unsigned slow_length(struct vcpu *v, const struct code_context *code,
+				   enum insn_kind kind)
+{
+	uint8_t bytes[INSN_BUFFER];
+	unsigned n = insn_fetch(&v->vm->mem, code, bytes, INSN_MAX_BYTES, &v->hv.inject);
+
+	return n ? insn_length(kind, code, bytes, n) : 0;
 }
 
 /* Moves over the instruction that exited, of the kind that is expected. The hardware may say how
- * long it is; else its bytes are fetched and checked. False: nothing was done for it, because its
- * bytes cannot be read (the fault is injected) or are others by now (the guest tries again). */
-static bool skip(struct vcpu *v, const struct vm_exit *exit, enum insn_kind kind, unsigned want)
+ * long it is; else its bytes are fetched and checked. False: nothing is to be done for it. */
+static inline bool skip(struct vcpu *v, const struct vm_exit *exit, enum insn_kind kind)
 {
-	struct code_context ctx;
-	uint8_t bytes[INSN_BUFFER];
-	unsigned n, length = exit->insn_len;
+	const struct insn_usual *usual = &insn_usual[kind];
+	unsigned length = exit->insn_len;
+	uint64_t word;
 
 	if (!length) {
-		hv->get_code(&v->hv, &ctx);
-		n = insn_fetch(&v->vm->mem, &ctx, bytes, want, &v->hv.inject);
-		if (unlikely(!n))
-			return false;
-		length = insn_length(kind, &ctx, bytes, n);
-		/* with prefixes it may be longer than what is usual */
-		if (unlikely(!length)) {
-			n = insn_fetch(&v->vm->mem, &ctx, bytes, INSN_MAX_BYTES, &v->hv.inject);
-			length = n ? insn_length(kind, &ctx, bytes, n) : 0;
-		}
+		if (likely(insn_fetch_word(&v->vm->mem, &exit->code, &word) &&
+			   (word & usual->mask) == usual->bytes))
+			length = usual->length;
+		if (unlikely(!length))
+			length = slow_length(v, &exit->code, kind);
 		if (unlikely(!length))
 			return false;
 	}
@@ -60,27 +70,38 @@ static void inject_ud(struct vcpu *v)
 
 /* ---- kinds of exits ---- */
 
-static void handle_cpuid(struct vcpu *v, const struct vm_exit *exit)
+/* Leaves that show a vCPU's own state. */
+static __cold void cpuid_dynamic(struct vcpu *v, uint32_t leaf, uint32_t subleaf,
+				 struct cpuid_regs *r)
 {
-	uint64_t *gpr = v->hv.gpr;
-	uint32_t leaf = (uint32_t)gpr[GPR_RAX], subleaf = (uint32_t)gpr[GPR_RCX];
 	struct cpuid_dynamic d = {
 		.cr4 = hv->get_cr(&v->hv, 4),
+		.xcr0 = v->vm->model.xcr0 ? xgetbv(0) : 0, /* the guest's is loaded */
 		.apic_id = v->id,
 		.n_vcpus = v->vm->n_vcpus,
 		.apic_on = vlapic_base_read(v->lapic) & APIC_BASE_EN,
 	};
+
+	*r = cpu_model_cpuid(&v->vm->model, leaf, subleaf, &d);
+}
+
+static void handle_cpuid(struct vcpu *v, const struct vm_exit *exit)
+{
+	uint64_t *gpr = v->hv.gpr;
+	uint32_t leaf = (uint32_t)gpr[GPR_RAX], subleaf = (uint32_t)gpr[GPR_RCX];
+	const struct cpuid_regs *fixed = cpu_model_fixed(&v->vm->model, leaf);
 	struct cpuid_regs r;
 
-	if (!skip(v, exit, INSN_CPUID, 2))
+	if (!skip(v, exit, INSN_CPUID))
 		return;
-	if (leaf == 0xd && v->vm->model.xcr0)
-		d.xcr0 = xgetbv(0); /* the guest's is loaded */
-	r = cpu_model_cpuid(&v->vm->model, leaf, subleaf, &d);
-	gpr[GPR_RAX] = r.eax;
-	gpr[GPR_RBX] = r.ebx;
-	gpr[GPR_RCX] = r.ecx;
-	gpr[GPR_RDX] = r.edx;
+	if (unlikely(!fixed)) {
+		cpuid_dynamic(v, leaf, subleaf, &r);
+		fixed = &r;
+	}
+	gpr[GPR_RAX] = fixed->eax;
+	gpr[GPR_RBX] = fixed->ebx;
+	gpr[GPR_RCX] = fixed->ecx;
+	gpr[GPR_RDX] = fixed->edx;
 }
 
 static void handle_msr(struct vcpu *v, const struct vm_exit *exit)
@@ -90,13 +111,14 @@ static void handle_msr(struct vcpu *v, const struct vm_exit *exit)
 
 	if (exit->msr.write) {
 		value = (uint32_t)gpr[GPR_RAX] | gpr[GPR_RDX] << 32;
-		if (!skip(v, exit, INSN_WRMSR, 2))
+		if (!skip(v, exit, INSN_WRMSR))
 			return;
 		if (!vcpu_wrmsr(v, exit->msr.index, value))
 			goto refuse_it;
+		vcpu_update_timer(v);
 		return;
 	}
-	if (!skip(v, exit, INSN_RDMSR, 2))
+	if (!skip(v, exit, INSN_RDMSR))
 		return;
 	if (!vcpu_rdmsr(v, exit->msr.index, &value))
 		goto refuse_it;
@@ -130,6 +152,7 @@ static uint32_t io_read(void *ctx, uint16_t port, unsigned size)
 	value = machine_io_read(m, port, size);
 	spin_unlock(&m->lock);
 	look_after_serial(v, port);
+	vcpu_update_timer(v);
 	return value;
 }
 
@@ -142,6 +165,7 @@ static void io_write(void *ctx, uint16_t port, unsigned size, uint32_t value)
 	machine_io_write(m, port, size, value);
 	spin_unlock(&m->lock);
 	look_after_serial(v, port);
+	vcpu_update_timer(v);
 }
 
 static uint64_t mmio_read(void *ctx, struct gpa gpa, unsigned size)
@@ -167,6 +191,7 @@ static void mmio_write(void *ctx, struct gpa gpa, unsigned size, uint64_t value)
 
 	if (offset < VLAPIC_SIZE && vlapic_is_xapic(v->lapic)) {
 		vlapic_mmio_write(v->lapic, (unsigned)offset, size, (uint32_t)value);
+		vcpu_update_timer(v);
 		return;
 	}
 	spin_lock(&m->lock);
@@ -181,7 +206,7 @@ static void segment(void *ctx, enum segment_index s, struct segment_state *out)
 	hv->get_segment(&v->hv, s, out);
 }
 
-static void emulate_instruction(struct vcpu *v)
+static void emulate_instruction(struct vcpu *v, const struct code_context *code)
 {
 	const struct emul_host host = {
 		.ctx = v,
@@ -191,10 +216,9 @@ static void emulate_instruction(struct vcpu *v)
 		.io_read = io_read,
 		.io_write = io_write,
 	};
-	struct code_context ctx;
 	struct emul e = {
 		.mem = &v->vm->mem,
-		.ctx = &ctx,
+		.ctx = code,
 		.host = &host,
 		.cache = v->emul_cache,
 		.gpr = v->hv.gpr,
@@ -202,7 +226,6 @@ static void emulate_instruction(struct vcpu *v)
 		.rflags = &v->hv.rflags,
 	};
 
-	hv->get_code(&v->hv, &ctx);
 	switch (emulate(&e)) {
 	case EMUL_DONE:
 		finish(v, 0);
@@ -224,15 +247,18 @@ static void emulate_instruction(struct vcpu *v)
 	}
 }
 
-static void handle_io(struct vcpu *v, const struct vm_exit *exit)
+static inline void handle_io(struct vcpu *v, const struct vm_exit *exit)
 {
 	uint64_t *rax = &v->hv.gpr[GPR_RAX];
 
 	if (unlikely(exit->io.string)) {
-		emulate_instruction(v);
+		struct code_context code;
+
+		hv->get_code(&v->hv, &code);
+		emulate_instruction(v, &code);
 		return;
 	}
-	if (!skip(v, exit, INSN_IO, 4))
+	if (!skip(v, exit, INSN_IO))
 		return;
 	if (exit->io.in) {
 		uint32_t value = io_read(v, exit->io.port, exit->io.size);
@@ -272,7 +298,7 @@ static void handle_memory(struct vcpu *v, const struct vm_exit *exit)
 		       (unsigned long long)gpa);
 		return;
 	}
-	emulate_instruction(v);
+	emulate_instruction(v, &exit->code);
 }
 
 /* ---- control registers ---- */
@@ -348,14 +374,14 @@ static void handle_xsetbv(struct vcpu *v, const struct vm_exit *exit)
 		inject_gp(v);
 		return;
 	}
-	if (!skip(v, exit, INSN_XSETBV, 3))
+	if (!skip(v, exit, INSN_XSETBV))
 		return;
 	xsetbv(0, value);
 }
 
 static enum run_outcome handle_halt(struct vcpu *v, const struct vm_exit *exit)
 {
-	if (!skip(v, exit, INSN_HLT, 1))
+	if (!skip(v, exit, INSN_HLT))
 		return RUN_CONTINUE;
 	if (!(v->hv.rflags & RFLAGS_IF) && !v->nmi_pending) {
 		/* no interrupt can wake it, and this one vCPU is the whole guest */
@@ -363,6 +389,7 @@ static enum run_outcome handle_halt(struct vcpu *v, const struct vm_exit *exit)
 		return RUN_CONTINUE;
 	}
 	v->halted = true;
+	__atomic_fetch_or(&v->requests, REQ_HALTED, __ATOMIC_RELAXED);
 	return RUN_CONTINUE; /* the loop looks for an event, and blocks when there is none */
 }
 
@@ -370,7 +397,7 @@ static enum run_outcome handle_halt(struct vcpu *v, const struct vm_exit *exit)
  * is not called for, because the call reveals nothing. */
 static void handle_hypercall(struct vcpu *v, const struct vm_exit *exit)
 {
-	if (!skip(v, exit, exit->hypercall.vmmcall ? INSN_VMMCALL : INSN_VMCALL, 3))
+	if (!skip(v, exit, exit->hypercall.vmmcall ? INSN_VMMCALL : INSN_VMCALL))
 		return;
 	v->hv.gpr[GPR_RAX] = (uint64_t)-1000;
 }
@@ -378,28 +405,16 @@ static void handle_hypercall(struct vcpu *v, const struct vm_exit *exit)
 static void handle_cache(struct vcpu *v, const struct vm_exit *exit)
 {
 	/* The guest's memory is coherent whatever it does to its caches. */
-	if (!skip(v, exit, INSN_WBINVD, 3))
-		(void)(v->hv.inject.kind == EVENT_NONE && skip(v, exit, INSN_INVD, 2));
+	if (!skip(v, exit, INSN_WBINVD))
+		(void)(v->hv.inject.kind == EVENT_NONE && skip(v, exit, INSN_INVD));
 }
 
-enum run_outcome vcpu_handle_exit(struct vcpu *v, const struct vm_exit *exit)
+static enum run_outcome handle_other(struct vcpu *v, const struct vm_exit *exit)
 {
 	switch ((enum exit_kind)exit->kind) {
 	case EXIT_HOST_EVENT:
 	case EXIT_WINDOW:
 	case EXIT_INIT:
-		return RUN_CONTINUE;
-	case EXIT_CPUID:
-		handle_cpuid(v, exit);
-		return RUN_CONTINUE;
-	case EXIT_MSR:
-		handle_msr(v, exit);
-		return RUN_CONTINUE;
-	case EXIT_IO:
-		handle_io(v, exit);
-		return RUN_CONTINUE;
-	case EXIT_MEMORY:
-		handle_memory(v, exit);
 		return RUN_CONTINUE;
 	case EXIT_HALT:
 		return handle_halt(v, exit);
@@ -409,14 +424,11 @@ enum run_outcome vcpu_handle_exit(struct vcpu *v, const struct vm_exit *exit)
 	case EXIT_XSETBV:
 		handle_xsetbv(v, exit);
 		return RUN_CONTINUE;
-	case EXIT_HYPERCALL:
-		handle_hypercall(v, exit);
-		return RUN_CONTINUE;
 	case EXIT_CACHE:
 		handle_cache(v, exit);
 		return RUN_CONTINUE;
 	case EXIT_PAUSE:
-		skip(v, exit, INSN_PAUSE, 2);
+		skip(v, exit, INSN_PAUSE);
 		return RUN_PREEMPTED;
 	case EXIT_EXCEPTION: /* none is intercepted; given back as it came */
 		v->hv.inject = (struct vcpu_event){
@@ -442,11 +454,35 @@ enum run_outcome vcpu_handle_exit(struct vcpu *v, const struct vm_exit *exit)
 	case EXIT_APIC_ACCESS:
 	case EXIT_APIC_IPI:
 	case EXIT_EOI:
+	case EXIT_CPUID: /* these four and the hypercall are not sent here */
+	case EXIT_MSR:
+	case EXIT_IO:
+	case EXIT_MEMORY:
+	case EXIT_HYPERCALL:
 	case EXIT_UNKNOWN:
 	case EXIT_KIND_COUNT:
 		break;
 	}
 	vm_end(v->vm, VM_END_CRASH, 0, "exit 0x%llx of the processor is not known (RIP 0x%llx)",
 	       (unsigned long long)exit->raw_code, (unsigned long long)v->hv.rip);
+	return RUN_CONTINUE;
+}
+
+/* Each handler that may move a timer ends by looking at the earliest deadline. */
+enum run_outcome vcpu_handle_exit(struct vcpu *v, const struct vm_exit *exit)
+{
+	/* the frequent ones first, by comparisons: no jump table, and no search */
+	if (exit->kind == EXIT_IO)
+		handle_io(v, exit);
+	else if (exit->kind == EXIT_MSR)
+		handle_msr(v, exit);
+	else if (exit->kind == EXIT_MEMORY)
+		handle_memory(v, exit);
+	else if (exit->kind == EXIT_CPUID)
+		handle_cpuid(v, exit);
+	else if (exit->kind == EXIT_HYPERCALL)
+		handle_hypercall(v, exit);
+	else
+		return handle_other(v, exit);
 	return RUN_CONTINUE;
 }

@@ -21,4 +21,32 @@ static inline bool gwalk_any(struct gmem *m, const struct code_context *c, uint6
 	return gwalk(m, c, gva, access, out, fault);
 }
 
+/*
+ * The first eight bytes at CS:RIP as one little-endian word, on the way of every exit whose length
+ * the hardware does not report. False where that is not simple (a fault, a segment's or a page's
+ * end, an address without RAM): insn_fetch() is exact.
+ */
+static inline bool insn_fetch_word(const struct gmem *m, const struct code_context *c,
+				   uint64_t *word)
+{
+	uint64_t gva = c->cs_base + c->rip;
+	struct gpa gpa = {gva};
+	const void *p;
+
+	if (c->efer & EFER_LMA) {
+		if (!code_is_64bit(c) ||
+		    !gwalk_fast(m, c, gva, WALK_FETCH | (c->cpl == 3 ? WALK_USER : 0), &gpa))
+			return false;
+	} else if ((c->cr0 & CR0_PG) || c->rip + 7 > c->cs_limit || gva > UINT32_MAX - 7) {
+		return false;
+	}
+	if (unlikely((gpa.v & (PAGE_SIZE - 1)) > PAGE_SIZE - 8))
+		return false;
+	p = gmem_ptr(m, gpa.v, 8);
+	if (unlikely(!p))
+		return false;
+	__builtin_memcpy(word, p, 8);
+	return true;
+}
+
 #endif

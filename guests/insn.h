@@ -78,6 +78,14 @@ enum insn_kind {
 unsigned insn_length(enum insn_kind kind, const struct code_context *ctx, const uint8_t *buf,
 		     unsigned n);
 
+/* The usual form of each kind, without prefixes: its bytes are `bytes` under `mask`. `length` 0:
+ * the kind has no single usual form. */
+struct insn_usual {
+	uint32_t bytes, mask;
+	uint8_t length;
+};
+extern const struct insn_usual insn_usual[INSN_KIND_COUNT];
+
 /* What a MOV to or from a control register (and CLTS, LMSW, SMSW) at `buf` does. */
 struct insn_mov_cr {
 	uint8_t length;

@@ -4,33 +4,40 @@
  */
 #include "guests/insn.h"
 
-/* Opcode bytes: the first `n`, of which the last is compared under `mask`. */
-static const struct pattern {
-	uint8_t n;
-	uint8_t byte[3];
-	uint8_t mask;
-	uint8_t immediate; /* bytes that follow */
-} patterns[INSN_KIND_COUNT] = {
-	[INSN_CPUID] = {2, {0x0f, 0xa2}, 0xff, 0},
-	[INSN_RDMSR] = {2, {0x0f, 0x32}, 0xff, 0},
-	[INSN_WRMSR] = {2, {0x0f, 0x30}, 0xff, 0},
-	[INSN_HLT] = {1, {0xf4}, 0xff, 0},
-	[INSN_VMCALL] = {3, {0x0f, 0x01, 0xc1}, 0xff, 0},
-	[INSN_VMMCALL] = {3, {0x0f, 0x01, 0xd9}, 0xff, 0},
-	[INSN_XSETBV] = {3, {0x0f, 0x01, 0xd1}, 0xff, 0},
-	[INSN_RDPMC] = {2, {0x0f, 0x33}, 0xff, 0},
-	[INSN_RDTSC] = {2, {0x0f, 0x31}, 0xff, 0},
-	[INSN_RDTSCP] = {3, {0x0f, 0x01, 0xf9}, 0xff, 0},
-	[INSN_INVD] = {2, {0x0f, 0x08}, 0xff, 0},
-	[INSN_WBINVD] = {2, {0x0f, 0x09}, 0xff, 0},
-	[INSN_PAUSE] = {1, {0x90}, 0xff, 0}, /* behind F3 */
-	[INSN_INVLPGA] = {3, {0x0f, 0x01, 0xdf}, 0xff, 0},
-	[INSN_MONITOR] = {3, {0x0f, 0x01, 0xc8}, 0xff, 0},
-	[INSN_MWAIT] = {3, {0x0f, 0x01, 0xc9}, 0xff, 0},
-	[INSN_INT3] = {1, {0xcc}, 0xff, 0},
-	[INSN_INTO] = {1, {0xce}, 0xff, 0},
-	[INSN_INT_N] = {1, {0xcd}, 0xff, 1},
-	[INSN_INT1] = {1, {0xf1}, 0xff, 0},
+#define ONE(a)               \
+	{                    \
+		(a), 0xff, 1 \
+	}
+#define TWO(a, b)                         \
+	{                                 \
+		(a) | (b) << 8, 0xffff, 2 \
+	}
+#define THREE(a, b, c)                                  \
+	{                                               \
+		(a) | (b) << 8 | (c) << 16, 0xffffff, 3 \
+	}
+
+const struct insn_usual insn_usual[INSN_KIND_COUNT] = {
+	[INSN_CPUID] = TWO(0x0f, 0xa2),
+	[INSN_RDMSR] = TWO(0x0f, 0x32),
+	[INSN_WRMSR] = TWO(0x0f, 0x30),
+	[INSN_HLT] = ONE(0xf4),
+	[INSN_VMCALL] = THREE(0x0f, 0x01, 0xc1),
+	[INSN_VMMCALL] = THREE(0x0f, 0x01, 0xd9),
+	[INSN_XSETBV] = THREE(0x0f, 0x01, 0xd1),
+	[INSN_RDPMC] = TWO(0x0f, 0x33),
+	[INSN_RDTSC] = TWO(0x0f, 0x31),
+	[INSN_RDTSCP] = THREE(0x0f, 0x01, 0xf9),
+	[INSN_INVD] = TWO(0x0f, 0x08),
+	[INSN_WBINVD] = TWO(0x0f, 0x09),
+	[INSN_PAUSE] = TWO(0xf3, 0x90),
+	[INSN_INVLPGA] = THREE(0x0f, 0x01, 0xdf),
+	[INSN_MONITOR] = THREE(0x0f, 0x01, 0xc8),
+	[INSN_MWAIT] = THREE(0x0f, 0x01, 0xc9),
+	[INSN_INT3] = ONE(0xcc),
+	[INSN_INTO] = ONE(0xce),
+	[INSN_INT_N] = {0xcd, 0xff, 2},
+	[INSN_INT1] = ONE(0xf1),
 };
 
 static bool is_legacy_prefix(uint8_t b)
@@ -74,13 +81,23 @@ static unsigned prefixes(const struct code_context *c, const uint8_t *buf, unsig
 	return i;
 }
 
-static bool matches(const struct pattern *p, const uint8_t *buf)
+/* Up to four bytes as a word; those that are not there are zero. */
+static uint32_t word_of(const uint8_t *buf, unsigned n)
 {
-	for (unsigned i = 0; i + 1 < p->n; i++) {
-		if (buf[i] != p->byte[i])
-			return false;
-	}
-	return (buf[p->n - 1] & p->mask) == p->byte[p->n - 1];
+	uint32_t word = 0;
+
+	for (unsigned i = 0; i < n && i < 4; i++)
+		word |= (uint32_t)buf[i] << (8 * i);
+	return word;
+}
+
+/* The length if the usual form stands at `buf`, else 0. */
+static unsigned usual_length(enum insn_kind kind, const uint8_t *buf, unsigned n)
+{
+	const struct insn_usual *u = &insn_usual[kind];
+
+	return u->length && n >= u->length && (word_of(buf, n) & u->mask) == u->bytes ? u->length
+										      : 0;
 }
 
 /* IN and OUT by immediate or DX, INS and OUTS. */
@@ -99,40 +116,24 @@ static unsigned io_length(const uint8_t *buf, unsigned n)
 	}
 }
 
-static unsigned with_prefixes(enum insn_kind kind, const struct code_context *c, const uint8_t *buf,
-			      unsigned n)
-{
-	const struct pattern *p = &patterns[kind];
-	struct insn_mov_cr mov;
-	unsigned skip, length;
-	uint8_t rex;
-	bool rep;
-
-	if (kind == INSN_MOV_CR)
-		return insn_decode_mov_cr(c, buf, n, &mov) ? mov.length : 0;
-	skip = prefixes(c, buf, n, &rep, &rex);
-	if (kind == INSN_PAUSE && !rep)
-		return 0;
-	if (kind == INSN_IO) {
-		length = io_length(buf + skip, n - skip);
-		return length ? skip + length : 0;
-	}
-	length = p->n + p->immediate;
-	if (n - skip < length || !matches(p, buf + skip))
-		return 0;
-	return skip + length;
-}
-
 unsigned insn_length(enum insn_kind kind, const struct code_context *ctx, const uint8_t *buf,
 		     unsigned n)
 {
-	const struct pattern *p = &patterns[kind];
+	unsigned skip, length = usual_length(kind, buf, n);
+	struct insn_mov_cr mov;
+	uint8_t rex;
+	bool rep;
 
-	/* PAUSE is all prefix, and needs it; the others with a pattern of their own mostly have
-	 * none */
-	if (likely(p->n && n >= p->n && kind != INSN_PAUSE && matches(p, buf)))
-		return n >= (unsigned)p->n + p->immediate ? p->n + p->immediate : 0;
-	return with_prefixes(kind, ctx, buf, n);
+	if (length)
+		return length;
+	if (kind == INSN_MOV_CR)
+		return insn_decode_mov_cr(ctx, buf, n, &mov) ? mov.length : 0;
+	skip = prefixes(ctx, buf, n, &rep, &rex);
+	if (kind == INSN_PAUSE) /* the opcode is NOP's without its prefix */
+		return rep && skip < n && buf[skip] == 0x90 ? skip + 1 : 0;
+	length = kind == INSN_IO ? io_length(buf + skip, n - skip)
+				 : usual_length(kind, buf + skip, n - skip);
+	return length ? skip + length : 0;
 }
 
 /* Bytes of ModRM, SIB and displacement of a memory operand; 0 if they are cut off. */

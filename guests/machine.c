@@ -171,6 +171,10 @@ void machine_io_write(struct machine *m, uint16_t port, unsigned size, uint32_t 
 {
 	uint64_t unknown = m->unknown_ports + 1;
 
+	if (likely(size == 1 && port < BOARD_DEBUG_EXIT_PORT)) {
+		write_byte(m, port, (uint8_t)value);
+		return;
+	}
 	if (is_wide(m, port, size)) {
 		write_wide(m, port, size, value);
 		return;

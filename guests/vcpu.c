@@ -68,16 +68,10 @@ static uint64_t vcpu_deadline(const struct vcpu *v)
 	return v->id == 0 ? MIN(deadline, v->vm->machine.deadline) : deadline;
 }
 
-/* Arms the host timer when the earliest deadline has changed; on the way of every exit, so the
- * common case is a comparison. */
-static inline void vcpu_update_timer(struct vcpu *v)
+void vcpu_rearm(struct vcpu *v)
 {
-	uint64_t deadline = vcpu_deadline(v);
-
-	if (likely(deadline == v->armed_deadline))
-		return;
-	v->armed_deadline = deadline;
-	timer_arm(&v->timer, v->sched.cpu, vm_clock_host_tsc(v->vm, deadline));
+	v->armed_deadline = vcpu_deadline(v);
+	timer_arm(&v->timer, v->sched.cpu, vm_clock_host_tsc(v->vm, v->armed_deadline));
 }
 
 static void vcpu_expire_timers(struct vcpu *v)
@@ -146,8 +140,7 @@ static void vcpu_put(struct vcpu *v)
 
 static bool pic_waits(struct vcpu *v)
 {
-	return v->id == 0 && __atomic_load_n(&v->vm->pic_int, __ATOMIC_ACQUIRE) &&
-	       vlapic_accepts_pic(v->lapic);
+	return __atomic_load_n(&v->pic_int, __ATOMIC_ACQUIRE) && vlapic_accepts_pic(v->lapic);
 }
 
 bool vcpu_has_event(struct vcpu *v)
@@ -186,32 +179,26 @@ static void inject_interrupt(struct vcpu *v, int vector)
  * Chooses what the next entry delivers, by the architecture's priorities: an event that is under
  * way, then NMI, then an interrupt. What cannot be taken yet asks for a window.
  */
-static void vcpu_choose_event(struct vcpu *v)
+static void choose_event(struct vcpu *v, int vector)
 {
-	int vector = vlapic_pending(v->lapic);
 	bool interrupt = vector >= 0 || pic_waits(v);
 	struct hv_vcpu *h = &v->hv;
 
-	h->window_wanted = false;
-	if (likely(!interrupt && !v->nmi_pending))
-		return;
 	if (h->inject.kind == EVENT_NONE && v->nmi_pending && !h->nmi_blocked && !h->irq_blocked) {
 		v->nmi_pending = false;
 		h->inject = (struct vcpu_event){.kind = EVENT_NMI, .vector = VEC_NMI};
 	}
-	if (!interrupt)
-		return;
-	if (h->inject.kind == EVENT_NONE && (h->rflags & RFLAGS_IF) && !h->irq_blocked) {
+	if (interrupt && h->inject.kind == EVENT_NONE && (h->rflags & RFLAGS_IF) &&
+	    !h->irq_blocked) {
 		inject_interrupt(v, vector);
-		vector = vlapic_pending(v->lapic);
-		interrupt = vector >= 0 || pic_waits(v);
+		interrupt = vlapic_pending(v->lapic) >= 0 || pic_waits(v);
 	}
 	h->window_wanted = interrupt;
 }
 
 /* ---- the loop ---- */
 
-/* Takes what others asked for. Returns RUN_CONTINUE, or RUN_PARKED. */
+/* Takes what others asked for. Returns RUN_CONTINUE, or why it stays out of the guest. */
 static enum run_outcome vcpu_take_requests(struct vcpu *v)
 {
 	uint32_t bits = __atomic_load_n(&v->requests, __ATOMIC_SEQ_CST);
@@ -226,10 +213,18 @@ static enum run_outcome vcpu_take_requests(struct vcpu *v)
 	if (bits & REQ_NMI)
 		v->nmi_pending = true;
 	/* REQ_INTERRUPT needs no work: the event is chosen anew before each entry */
+	vcpu_update_timer(v);
+	if (v->halted) {
+		if (!vcpu_has_event(v)) {
+			__atomic_fetch_or(&v->requests, REQ_HALTED, __ATOMIC_RELAXED);
+			return RUN_HALTED;
+		}
+		v->halted = false;
+	}
 	return RUN_CONTINUE;
 }
 
-static void vcpu_record(struct vcpu *v, const struct vm_exit *exit)
+static inline void record(struct vcpu *v, const struct vm_exit *exit)
 {
 	struct exit_ring_entry *e = &v->ring[v->ring_next++ % EXIT_RING_SIZE];
 
@@ -238,7 +233,6 @@ static void vcpu_record(struct vcpu *v, const struct vm_exit *exit)
 	e->tsc = (uint32_t)rdtsc();
 	e->code = (uint16_t)exit->raw_code;
 	e->kind = exit->kind;
-	e->cpu = (uint8_t)v->sched.cpu->index;
 	v->exits[exit->kind]++;
 }
 
@@ -246,11 +240,13 @@ static void vcpu_record(struct vcpu *v, const struct vm_exit *exit)
 static enum run_outcome vcpu_run(struct vcpu *v)
 {
 	struct percpu *cpu = this_cpu();
+	struct vlapic *lapic = v->lapic;
 	enum run_outcome outcome;
 	struct vm_exit exit;
+	int vector;
 
+	vcpu_update_timer(v);
 	for (;;) {
-		vcpu_update_timer(v);
 		irq_disable();
 		/* the last look: from here to the entry no interrupt is taken, so no kick is lost
 		 */
@@ -264,21 +260,17 @@ static enum run_outcome vcpu_run(struct vcpu *v)
 				return outcome;
 			continue;
 		}
-		if (unlikely(v->halted)) {
-			irq_enable();
-			if (!vcpu_has_event(v))
-				return RUN_HALTED;
-			v->halted = false;
-			continue;
-		}
-		vcpu_choose_event(v);
-		v->hv.cr8 = vlapic_cr8(v->lapic);
+		vector = vlapic_pending(lapic);
+		v->hv.window_wanted = false;
+		if (unlikely(vector >= 0 || __atomic_load_n(&v->other_events, __ATOMIC_ACQUIRE)))
+			choose_event(v, vector);
+		v->hv.cr8 = vlapic_cr8(lapic);
 		hv->run(&v->hv, &exit);
 		irq_enable();
 
-		vcpu_record(v, &exit);
-		if (unlikely(v->hv.cr8 != vlapic_cr8(v->lapic)))
-			vlapic_set_cr8(v->lapic, v->hv.cr8);
+		record(v, &exit);
+		if (unlikely(v->hv.cr8 != vlapic_cr8(lapic)))
+			vlapic_set_cr8(lapic, v->hv.cr8);
 		if (unlikely(exit.interrupted.kind != EVENT_NONE))
 			v->hv.inject = exit.interrupted;
 		outcome = vcpu_handle_exit(v, &exit);
@@ -415,7 +407,7 @@ int vcpu_reset(struct vcpu *v, const struct guest_entry *entry, struct reason *w
 	struct vcpu_state s;
 
 	v->halted = false;
-	v->nmi_pending = false;
+	v->other_events = 0;
 	v->fault_repeats = 0;
 	v->xcr0 = 1;
 	fpu_area_init(v->fpu);

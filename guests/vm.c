@@ -166,7 +166,6 @@ static int boot(struct vm *vm, struct reason *why)
 	if (err)
 		return refuse(why, err, "guest %s: %s", vm->config->name, detail.text);
 	vm->ending = (struct vm_ending){0};
-	vm->pic_int = false;
 	vm->clock_frozen = 0;
 	vm->clock_base = rdtsc();
 	vm->wall_at_zero = wall_clock_seconds();

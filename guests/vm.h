@@ -47,6 +47,7 @@ enum vcpu_request {
 	REQ_SERIAL = BIT32(2),    /* input was typed, or there is room for output */
 	REQ_PARK = BIT32(3),      /* leave the guest and stay out until released */
 	REQ_NMI = BIT32(4),
+	REQ_HALTED = BIT32(5), /* its own: it waits for an event */
 };
 
 /* The last exits, always recorded: crash records and debugging read them. */
@@ -57,7 +58,7 @@ struct exit_ring_entry {
 	uint32_t tsc;  /* low half */
 	uint16_t code; /* the hardware's exit code, low half */
 	uint8_t kind;  /* enum exit_kind */
-	uint8_t cpu;
+	uint8_t spare;
 };
 
 struct vcpu {
@@ -71,8 +72,14 @@ struct vcpu {
 	struct timer timer; /* armed for the earliest deadline, on the core that it belongs to */
 	uint64_t armed_deadline; /* [v] guest ns that `timer` is armed for */
 
-	bool halted;            /* [v] in HLT, waiting for an interrupt */
-	bool nmi_pending;       /* [v] */
+	bool halted; /* [v] in HLT, waiting for an interrupt; REQ_HALTED is set then */
+	union {
+		struct {
+			bool nmi_pending; /* [v] */
+			bool pic_int;     /* [a] the 8259s' output; of vCPU 0 */
+		};
+		uint16_t other_events; /* either of them: looked at before each entry */
+	};
 	bool parked;            /* [a] stays out of the guest */
 	uint32_t fault_repeats; /* [v] second-level faults in a row that should not be */
 
@@ -124,7 +131,6 @@ struct vm {
 	struct serial_port serial;
 	struct vcpu *vcpus[VM_MAX_VCPUS];
 	uint32_t n_vcpus;
-	bool pic_int;       /* [a] output of the 8259s */
 	bool has_resources; /* [b] memory and vCPUs exist */
 
 	/* the guest's clock: guest time 0 is at host TSC `clock_base`; stands at `clock_frozen`
@@ -222,6 +228,20 @@ enum run_outcome {
 	RUN_HALTED,    /* waits for an interrupt */
 	RUN_PARKED,
 };
+
+/* Arms the host timer when the earliest deadline has changed; after all that may move one. */
+void vcpu_rearm(struct vcpu *v);
+
+static inline void vcpu_update_timer(struct vcpu *v)
+{
+	uint64_t deadline = v->lapic->deadline;
+
+	/* the machine's devices are served by vCPU 0 */
+	if (v->id == 0)
+		deadline = MIN(deadline, v->vm->machine.deadline);
+	if (unlikely(deadline != v->armed_deadline))
+		vcpu_rearm(v);
+}
 
 enum run_outcome vcpu_handle_exit(struct vcpu *v, const struct vm_exit *exit);
 

@@ -66,7 +66,7 @@ static void wire_pic_int(void *ctx, bool level)
 {
 	struct vm *vm = ctx;
 
-	__atomic_store_n(&vm->pic_int, level, __ATOMIC_RELEASE);
+	__atomic_store_n(&vm->vcpus[0]->pic_int, level, __ATOMIC_RELEASE);
 	if (level)
 		vcpu_request(vm->vcpus[0], REQ_INTERRUPT);
 }

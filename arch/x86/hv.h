@@ -60,6 +60,7 @@ struct vm_exit {
 	uint8_t insn_len; /* of the instruction that exited, in bytes; 0: the hardware does not say
 			   */
 	struct vcpu_event interrupted; /* an event whose delivery was cut off: deliver it again */
+	struct code_context code; /* filled where insn_len is 0: for fetching the instruction */
 	union {
 		struct {
 			uint32_t index;
@@ -92,7 +93,7 @@ struct vm_exit {
 		} hypercall;
 	};
 	/* as the hardware put it, for the exit ring and for messages */
-	uint64_t raw_code, raw_info1, raw_info2;
+	uint64_t raw_code, raw_info1;
 };
 
 /* Back-end memory: declared in hv_ops, allocated and zeroed by the neutral code. */
@@ -123,12 +124,19 @@ struct hv_vm {
 struct hv_vcpu {
 	uint64_t gpr[GPR_COUNT];
 	uint64_t rip, rflags;
-	bool irq_blocked;         /* for one instruction: after STI or MOV SS */
-	bool nmi_blocked;         /* an NMI handler is running */
-	uint8_t cr8;              /* task priority, 0 to 15 */
-	uint8_t phys_bits;        /* of the guest's physical addresses */
-	bool window_wanted;       /* exit as soon as an interrupt could be taken */
-	bool flush_wanted;        /* drop this vCPU's cached translations at the next entry */
+	bool irq_blocked;  /* for one instruction: after STI or MOV SS */
+	bool nmi_blocked;  /* an NMI handler is running */
+	uint8_t cr8;       /* task priority, 0 to 15 */
+	uint8_t phys_bits; /* of the guest's physical addresses */
+	union {
+		struct {
+			bool window_wanted; /* exit as soon as an interrupt could be taken */
+			bool window_armed;  /* the back end's: the hardware is set up for that */
+			bool flush_wanted; /* drop this vCPU's cached translations at the next entry
+					    */
+		};
+		uint32_t attention; /* any of these; almost always 0 */
+	};
 	struct vcpu_event inject; /* delivered by the next run(), which clears it */
 	struct hv_vm *vm;
 	struct hv_pages pages; /* vcpu_pages contiguous frames */

@@ -65,39 +65,6 @@ bool asid_take(struct asid_pool *p, uint32_t *asid, uint64_t *generation)
 	return flush;
 }
 
-static void decode_io(const struct vmcb *b, struct vm_exit *exit)
-{
-	uint64_t info = b->exit_info1;
-
-	exit->kind = EXIT_IO;
-	exit->io.port = (uint16_t)(info >> IOIO_PORT_SHIFT);
-	exit->io.size = info >> IOIO_SIZE_SHIFT & 7;
-	exit->io.in = info & IOIO_IN;
-	exit->io.string = info & IOIO_STRING;
-	exit->io.rep = info & IOIO_REP;
-	/* EXITINFO2 is the next RIP on every CPU with SVM, whether it has NRIPS or not. */
-	exit->insn_len = (uint8_t)(b->exit_info2 - b->rip);
-}
-
-static void decode_memory(const struct vmcb *b, struct vm_exit *exit)
-{
-	uint64_t info = b->exit_info1;
-	unsigned access;
-
-	if (info & NPF_FETCH)
-		access = ACCESS_EXEC;
-	else
-		access = info & NPF_WRITE ? ACCESS_WRITE : ACCESS_READ;
-	if (info & NPF_PRESENT)
-		access |= ACCESS_PRESENT;
-	if (info & NPF_TABLE_WALK)
-		access |= ACCESS_WALK;
-	exit->kind = EXIT_MEMORY;
-	exit->insn_len = 0;
-	exit->memory.gpa = GPA(b->exit_info2);
-	exit->memory.access = (uint8_t)access;
-}
-
 static void decode_control(const struct vmcb *b, bool write, struct vm_exit *exit)
 {
 	exit->kind = EXIT_CONTROL_REG;
@@ -122,7 +89,7 @@ static void decode_exception(const struct vmcb *b, struct vm_exit *exit)
 	exit->exception.payload = vector == VEC_PF ? b->exit_info2 : 0;
 }
 
-static __cold void decode_interrupted(const struct vmcb *b, struct vm_exit *exit)
+void svm_decode_interrupted(const struct vmcb *b, struct vm_exit *exit)
 {
 	exit->interrupted = svm_event_decode(b->exit_int_info);
 	/* a page fault wrote CR2 before its delivery began, and delivering it again writes it again
@@ -131,33 +98,9 @@ static __cold void decode_interrupted(const struct vmcb *b, struct vm_exit *exit
 		exit->interrupted.payload = b->cr2;
 }
 
-void svm_decode(const struct vmcb *b, bool nrips, struct vm_exit *exit)
+void svm_decode_other(const struct vmcb *b, struct vm_exit *exit)
 {
-	uint64_t code = b->exit_code;
-
-	exit->raw_code = code;
-	exit->raw_info1 = b->exit_info1;
-	exit->raw_info2 = b->exit_info2;
-	exit->insn_len = nrips && b->next_rip ? (uint8_t)(b->next_rip - b->rip) : 0;
-	if (unlikely(b->exit_int_info & EVENT_VALID))
-		decode_interrupted(b, exit);
-	else
-		exit->interrupted.kind = EVENT_NONE;
-
-	switch (code) {
-	case VMEXIT_CPUID:
-		exit->kind = EXIT_CPUID;
-		return;
-	case VMEXIT_MSR:
-		exit->kind = EXIT_MSR;
-		exit->msr.write = b->exit_info1 & 1;
-		return;
-	case VMEXIT_IOIO:
-		decode_io(b, exit);
-		return;
-	case VMEXIT_NPF:
-		decode_memory(b, exit);
-		return;
+	switch (b->exit_code) {
 	case VMEXIT_INTR:
 	case VMEXIT_NMI:
 	case VMEXIT_SMI:

@@ -33,21 +33,7 @@ void svm_get_segment(const struct hv_vcpu *v, enum segment_index s, struct segme
 
 void svm_get_code(const struct hv_vcpu *v, struct code_context *out)
 {
-	const struct vmcb *b = svm_vmcb(v);
-
-	out->rip = v->rip;
-	out->rflags = v->rflags;
-	out->cr0 = b->cr0;
-	out->cr3 = b->cr3;
-	out->cr4 = b->cr4;
-	out->efer = b->efer;
-	out->cs_base = b->seg[SEG_CS].base;
-	out->cs_limit = b->seg[SEG_CS].limit;
-	out->cs_attr = b->seg[SEG_CS].attr;
-	out->cpl = b->cpl;
-	out->phys_bits = v->phys_bits;
-	if (code_is_64bit(out))
-		out->cs_base = 0;
+	svm_code_of(svm_vmcb(v), v, out);
 }
 
 uint64_t svm_get_cr(const struct hv_vcpu *v, unsigned cr)

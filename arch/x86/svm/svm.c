@@ -67,6 +67,7 @@ static void svm_vcpu_init(struct hv_vcpu *v)
 	v->last_cpu = UINT32_MAX;
 	v->inject.kind = EVENT_NONE;
 	v->window_wanted = false;
+	v->window_armed = false;
 	state_at_reset(&s);
 	(void)svm_set_state(v, &s, &why); /* these values pass its checks: a unit test holds that */
 }
@@ -118,23 +119,37 @@ static uint64_t take_event(struct hv_vcpu *v, struct vmcb *b)
 	return code;
 }
 
+/* A virtual interrupt that is never delivered: its intercept is the window. */
 static void window_update(struct hv_vcpu *v, struct vmcb *b)
 {
-	uint64_t int_ctl = INT_CTL_MASKING | v->cr8;
-	uint32_t intercept1 = b->intercept1 & ~INTERCEPT_VINTR;
+	uint64_t window = INT_CTL_V_IRQ | INT_CTL_PRIO_HIGHEST | INT_CTL_IGNORE_TPR;
 
+	b->int_ctl &= ~window;
+	b->intercept1 &= ~INTERCEPT_VINTR;
 	if (v->window_wanted) {
-		/* a virtual interrupt that is never delivered: its intercept is the window */
-		int_ctl |= INT_CTL_V_IRQ | INT_CTL_PRIO_HIGHEST | INT_CTL_IGNORE_TPR;
-		intercept1 |= INTERCEPT_VINTR;
+		b->int_ctl |= window;
+		b->intercept1 |= INTERCEPT_VINTR;
 	}
-	if (int_ctl != b->int_ctl) {
-		b->int_ctl = int_ctl;
-		b->clean &= ~CLEAN_TPR;
-	}
-	if (intercept1 != b->intercept1) {
-		b->intercept1 = intercept1;
+	v->window_armed = v->window_wanted;
+	b->clean &= ~(CLEAN_TPR | CLEAN_INTERCEPTS);
+}
+
+/* What an entry seldom needs. */
+static __cold void prepare_entry(struct svm_cpu *c, struct hv_vcpu *v, struct vmcb *b)
+{
+	if (v->inject.kind != EVENT_NONE)
+		b->event_inj = take_event(v, b);
+	if (v->window_wanted != v->window_armed)
+		window_update(v, b);
+	if (b->tsc_offset != v->tsc_offset) {
+		b->tsc_offset = v->tsc_offset;
 		b->clean &= ~CLEAN_INTERCEPTS;
+	}
+	if (v->flush_wanted || v->tag_generation != c->asids.generation)
+		take_tag(c, v, b);
+	if (c->flush_all) {
+		b->tlb_control = TLB_FLUSH_ALL;
+		c->flush_all = false;
 	}
 }
 
@@ -158,22 +173,19 @@ static void svm_run(struct hv_vcpu *v, struct vm_exit *exit)
 	b->rip = v->rip;
 	b->rflags = v->rflags;
 	b->int_state = v->irq_blocked;
-	if (unlikely(v->inject.kind != EVENT_NONE))
-		b->event_inj = take_event(v, b);
-	window_update(v, b);
-	if (unlikely(b->tsc_offset != v->tsc_offset)) {
-		b->tsc_offset = v->tsc_offset;
-		b->clean &= ~CLEAN_INTERCEPTS;
+	if (unlikely(v->attention || v->inject.kind != EVENT_NONE ||
+		     v->tag_generation != c->asids.generation || b->tsc_offset != v->tsc_offset))
+		prepare_entry(c, v, b);
+	if (unlikely((uint8_t)b->int_ctl != v->cr8)) {
+		b->int_ctl = (b->int_ctl & ~INT_CTL_TPR) | v->cr8;
+		b->clean &= ~CLEAN_TPR;
 	}
-	if (unlikely(v->flush_wanted || v->tag_generation != c->asids.generation))
-		take_tag(c, v, b);
-	b->tlb_control = c->flush_all ? TLB_FLUSH_ALL : TLB_FLUSH_NOTHING;
-	c->flush_all = false;
 
 	svm_enter(v, v->pages.pa.v, c->host_vmcb_pa);
 
 	b->clean = CLEAN_ALL;
 	b->event_inj = 0;
+	b->tlb_control = TLB_FLUSH_NOTHING;
 	v->gpr[GPR_RAX] = b->rax;
 	v->gpr[GPR_RSP] = b->rsp;
 	v->rip = b->rip;
@@ -181,6 +193,8 @@ static void svm_run(struct hv_vcpu *v, struct vm_exit *exit)
 	v->irq_blocked = b->int_state & INT_STATE_SHADOW;
 	v->cr8 = b->int_ctl & 0xf;
 	svm_decode(b, c->nrips, exit);
+	if (!exit->insn_len)
+		svm_code_of(b, v, &exit->code);
 	if (exit->kind == EXIT_MSR)
 		exit->msr.index = (uint32_t)v->gpr[GPR_RCX];
 	else if (unlikely(exit->raw_code == VMEXIT_IRET))

@@ -41,6 +41,24 @@ static inline struct vmcb *svm_vmcb(const struct hv_vcpu *v)
 	return (struct vmcb *)(void *)v->pages.va;
 }
 
+/* What fetching an instruction needs: on the way of every exit. Outside 64-bit mode the CS base
+ * counts, in it the hardware keeps it 0 in effect. */
+static inline void svm_code_of(const struct vmcb *b, const struct hv_vcpu *v,
+			       struct code_context *out)
+{
+	out->rip = v->rip;
+	out->rflags = v->rflags;
+	out->cr0 = b->cr0;
+	out->cr3 = b->cr3;
+	out->cr4 = b->cr4;
+	out->efer = b->efer;
+	out->cs_limit = b->seg[SEG_CS].limit;
+	out->cs_attr = b->seg[SEG_CS].attr;
+	out->cpl = b->cpl;
+	out->phys_bits = v->phys_bits;
+	out->cs_base = code_is_64bit(out) ? 0 : b->seg[SEG_CS].base;
+}
+
 /* enable.c */
 int svm_probe(const struct cpu_features *f, uint32_t cpu, struct hv_caps *caps, struct reason *why);
 int svm_cpu_on(struct hv_pages pages, uint32_t cpu, struct reason *why);

@@ -69,21 +69,22 @@ svm_enter:
 	mov 8(%rsp), %rax
 	vmload %rax
 
-	/* No value of the guest's stays where speculation could use it. The callee-saved registers are
-	 * popped below; the others are cleared. */
+	/* No value of the guest's stays where speculation could use it: the callee-saved registers are the
+	 * host's again, the others are cleared. */
+	mov 16(%rsp), %r15
+	mov 24(%rsp), %r14
+	mov 32(%rsp), %r13
+	mov 40(%rsp), %r12
+	mov 48(%rsp), %rbx
+	mov 56(%rsp), %rbp
 	xor %ecx, %ecx
 	xor %edx, %edx
-	xor %ebx, %ebx
 	xor %esi, %esi
 	xor %edi, %edi
 	xor %r8d, %r8d
 	xor %r9d, %r9d
 	xor %r10d, %r10d
 	xor %r11d, %r11d
-	xor %r12d, %r12d
-	xor %r13d, %r13d
-	xor %r14d, %r14d
-	xor %r15d, %r15d
 
 	/* Nor a return address in the return stack: 32 calls that never return there. */
 	cmpb $0, mitigations+MITIGATIONS_RSB_FILL(%rip)
@@ -97,13 +98,7 @@ svm_enter:
 	lfence
 2:
 	stgi
-	add $16, %rsp
-	pop %r15
-	pop %r14
-	pop %r13
-	pop %r12
-	pop %rbx
-	pop %rbp
+	add $64, %rsp
 	ret
 	.size svm_enter, . - svm_enter
 
