@@ -55,7 +55,7 @@ static inline const struct cpuid_regs *cpu_model_fixed(const struct cpu_model *m
 
 	if (leaf <= m->max_basic)
 		return dynamic >> leaf & 1 ? NULL : &m->basic[leaf];
-	if (leaf - 0x80000000 <= m->max_extended - 0x80000000 && leaf != 0x80000001)
+	if (leaf >= 0x80000000 && leaf <= m->max_extended && leaf != 0x80000001)
 		return &m->extended[leaf - 0x80000000];
 	return NULL;
 }

@@ -384,6 +384,41 @@ static void test_paravirtual(void **state)
 	assert_true(is_zero(ask(0x3fffffff, 0)));
 }
 
+/* The short cut never answers otherwise than the long way. */
+static void check_fixed(uint32_t leaf)
+{
+	static const struct cpuid_dynamic states[] = {
+		{.xcr0 = 1, .n_vcpus = 1, .apic_on = true},
+		{.cr4 = CR4_OSXSAVE | CR4_PKE, .xcr0 = 7, .apic_id = 3, .n_vcpus = 4},
+	};
+	const struct cpuid_regs *fixed = cpu_model_fixed(&m, leaf);
+
+	for (unsigned i = 0; fixed && i < ARRAY_SIZE(states); i++) {
+		for (uint32_t sub = 0; sub < 3; sub++) {
+			struct cpuid_regs r = cpu_model_cpuid(&m, leaf, sub, &states[i]);
+
+			assert_memory_equal(fixed, &r, sizeof(r));
+		}
+	}
+}
+
+static void test_fixed_leaves(void **state)
+{
+	(void)state;
+	use(qemu_max);
+	make(7);
+	for (uint32_t leaf = 0; leaf < 64; leaf++) {
+		check_fixed(leaf);
+		check_fixed(0x40000000 + leaf);
+		check_fixed(0x80000000 + leaf);
+		check_fixed(0x7fffffff - leaf);
+		check_fixed(0xffffffff - leaf);
+	}
+	assert_non_null(cpu_model_fixed(&m, 0));
+	assert_non_null(cpu_model_fixed(&m, 0x80000008));
+	assert_null(cpu_model_fixed(&m, 1));
+}
+
 /* ---- CPUs that nobody makes ---- */
 
 static struct cpuid_regs all_ones(uint32_t leaf, uint32_t subleaf)
@@ -441,6 +476,8 @@ static void test_nothing(void **state)
 	assert_true(is_zero(ask(0x80001000, 0)));
 	assert_true(is_zero(ask(0xffffffff, 0)));
 	assert_true(is_zero(ask(7, 0)));
+	assert_null(cpu_model_fixed(&m, 0x80000000));
+	assert_null(cpu_model_fixed(&m, 0x80001000));
 	assert_int_equal(m.phys_bits, 36); /* what the architecture says where CPUID does not */
 	assert_int_equal(m.xcr0, 0);
 }
@@ -499,8 +536,8 @@ int main(void)
 		cmocka_unit_test(test_intel),        cmocka_unit_test(test_xsave),
 		cmocka_unit_test(test_no_xsave),     cmocka_unit_test(test_dynamic_bits),
 		cmocka_unit_test(test_topology),     cmocka_unit_test(test_paravirtual),
-		cmocka_unit_test(test_everything),   cmocka_unit_test(test_nothing),
-		cmocka_unit_test(test_random_hosts),
+		cmocka_unit_test(test_fixed_leaves), cmocka_unit_test(test_everything),
+		cmocka_unit_test(test_nothing),      cmocka_unit_test(test_random_hosts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,7 +17,6 @@ static void decode(uint64_t code, uint64_t info1, uint64_t info2)
 	svm_decode(&b, true, &e);
 	assert_int_equal(e.raw_code, code);
 	assert_int_equal(e.raw_info1, info1);
-	assert_int_equal(e.raw_info2, info2);
 }
 
 static int setup(void **state)

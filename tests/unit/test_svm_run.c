@@ -102,7 +102,25 @@ static void check_legal(const struct vmcb *m)
 	assert_int_equal(m->int_ctl & ~(0xfull | BIT(8) | 0xfull << 16 | BIT(20) | BIT(24)), 0);
 	assert_int_equal(m->intercept1 & 0xf, 0xf); /* INTR, NMI, SMI, INIT */
 	assert_true(m->tlb_control == 0 || m->tlb_control == 1);
+	assert_int_equal(m->event_inj & ~0xffffffff80000fffull, 0);
 	assert_int_equal(m->clean & ~0x3ffu, 0);
+}
+
+/* What the vCPU wants is what the processor is told, whatever was kept from before. */
+static void check_wanted(const struct hv_vcpu *who, const struct vmcb *m)
+{
+	assert_int_equal(m->rax, who->gpr[GPR_RAX]);
+	assert_int_equal(m->rsp, who->gpr[GPR_RSP]);
+	assert_int_equal(m->rip, who->rip);
+	assert_int_equal(m->rflags, who->rflags);
+	assert_int_equal(m->int_state, who->irq_blocked);
+	assert_int_equal(m->tsc_offset, who->tsc_offset);
+	assert_int_equal(m->int_ctl & 0xff, who->cr8);
+	assert_int_equal(!!(m->int_ctl & BIT(8)), who->window_wanted);
+	assert_int_equal(!!(m->intercept1 & BIT32(4)), who->window_wanted);
+	assert_int_equal(!!(m->intercept1 & BIT32(20)), who->nmi_blocked);
+	assert_false(who->flush_wanted);
+	assert_int_equal(who->inject.kind, EVENT_NONE);
 }
 
 static void use_tlb(struct core *c, const struct hv_vcpu *who, const struct vmcb *m)
@@ -130,6 +148,7 @@ void svm_enter(struct hv_vcpu *who, uint64_t vmcb_pa, uint64_t host_vmcb_pa)
 	assert_int_equal(vmcb_pa, who->pages.pa.v);
 	assert_int_equal(host_vmcb_pa, c->pages.pa.v + PAGE_SIZE);
 	check_legal(m);
+	check_wanted(who, m);
 	use_tlb(c, who, m);
 	if (*kept)
 		assert_int_equal(m->clean & ~unchanged(m, *kept), 0);

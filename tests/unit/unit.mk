@@ -85,3 +85,6 @@ test_machine_SRC := guests/machine.c guests/vdev/vdebugexit.c guests/vdev/vdev.c
 
 UNIT_TESTS += test_cpu_model
 test_cpu_model_SRC := guests/cpu_model.c
+
+UNIT_TESTS += test_reason
+test_reason_SRC := lib/reason.c
