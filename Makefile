@@ -109,7 +109,7 @@ endif
 # the same stack. Frame pointers: call traces. The canary stands in the per-CPU area at %gs:40.
 HV_FLAGS := -O2 -g -ffreestanding -nostdinc -isystem $(COMPILER_INCLUDE) -I. -I$(OUT)/include \
 	-I$(BUILD) -mno-red-zone -mno-sse -mno-mmx -mno-80387 -fno-pic -fno-pie -mcmodel=kernel \
-	-fno-omit-frame-pointer -fno-asynchronous-unwind-tables -fno-jump-tables -fcf-protection=none \
+	-fno-omit-frame-pointer -momit-leaf-frame-pointer -fno-asynchronous-unwind-tables -fno-jump-tables -fcf-protection=none \
 	-fno-strict-aliasing -fno-delete-null-pointer-checks -fno-common $(RETPOLINES) \
 	-fstack-protector-strong -mstack-protector-guard=tls -mstack-protector-guard-reg=gs \
 	-mstack-protector-guard-offset=40 -ffile-prefix-map=$(CURDIR)/=
@@ -128,6 +128,10 @@ endef
 
 $(OUT)/flags: FORCE
 	$(call REMEMBER,$(HV_CFLAGS) $(TP_CFLAGS))
+
+# On the way of every exit a canary stands only where bytes are put into arrays.
+EXIT_PATH := guests/emulate guests/exits guests/fetch guests/gwalk guests/vcpu
+$(addprefix $(OUT)/obj/,$(addsuffix .o,$(EXIT_PATH))): HV_CFLAGS += -fstack-protector
 
 # memcpy and its like must not be turned into calls of themselves.
 $(OUT)/obj/lib/string.o: HV_CFLAGS += -fno-builtin $(if $(IS_CLANG),,-fno-tree-loop-distribute-patterns)

@@ -10,7 +10,7 @@
 /* ---- the instruction that exited ---- */
 
 /* The guest single-steps: the trap comes after the instruction that we did for it. */
-static __cold void single_step(struct vcpu *v)
+static __cold __noinline void single_step(struct vcpu *v)
 {
 	vcpu_inject_exception(v, VEC_DB, false, 0);
 	v->hv.inject.payload = BIT(14); /* DR6.BS */
@@ -28,8 +28,8 @@ static inline void finish(struct vcpu *v, unsigned length)
 /* The length of an instruction that is not in its usual form, or not simple to fetch; 0: nothing is
  * to be done for it, because its bytes cannot be read (the fault is injected) or are others by now
  * (the guest tries again). */
-static __cold unsigned slow_length(struct vcpu *v, const struct code_context *code,
-				   enum insn_kind kind)
+static __cold __noinline unsigned slow_length(struct vcpu *v, const struct code_context *code,
+					      enum insn_kind kind)
 {
 	uint8_t bytes[INSN_BUFFER];
 	unsigned n = insn_fetch(&v->vm->mem, code, bytes, INSN_MAX_BYTES, &v->hv.inject);
@@ -39,17 +39,20 @@ static __cold unsigned slow_length(struct vcpu *v, const struct code_context *co
 
 /* Moves over the instruction that exited, of the kind that is expected. The hardware may say how
  * long it is; else its bytes are fetched and checked. False: nothing is to be done for it. */
-static inline bool skip(struct vcpu *v, const struct vm_exit *exit, enum insn_kind kind)
+static __always_inline bool skip(struct vcpu *v, const struct vm_exit *exit, enum insn_kind kind)
 {
 	const struct insn_usual *usual = &insn_usual[kind];
 	unsigned length = exit->insn_len;
-	uint64_t word;
 
 	if (!length) {
-		if (likely(insn_fetch_word(&v->vm->mem, &exit->code, &word) &&
-			   (word & usual->mask) == usual->bytes))
+		const void *bytes = insn_fetch_simple(&v->vm->mem, &exit->code, sizeof(uint32_t));
+		uint32_t word = 0; /* matches nothing */
+
+		if (likely(bytes))
+			__builtin_memcpy(&word, bytes, sizeof(word));
+		if (likely((word & usual->mask) == usual->bytes && usual->length))
 			length = usual->length;
-		if (unlikely(!length))
+		else
 			length = slow_length(v, &exit->code, kind);
 		if (unlikely(!length))
 			return false;
@@ -70,9 +73,16 @@ static void inject_ud(struct vcpu *v)
 
 /* ---- kinds of exits ---- */
 
+static inline void cpuid_answer(struct vcpu *v, const struct cpuid_regs *r)
+{
+	v->hv.gpr[GPR_RAX] = r->eax;
+	v->hv.gpr[GPR_RBX] = r->ebx;
+	v->hv.gpr[GPR_RCX] = r->ecx;
+	v->hv.gpr[GPR_RDX] = r->edx;
+}
+
 /* Leaves that show a vCPU's own state. */
-static __cold void cpuid_dynamic(struct vcpu *v, uint32_t leaf, uint32_t subleaf,
-				 struct cpuid_regs *r)
+static __cold __noinline void cpuid_dynamic(struct vcpu *v)
 {
 	struct cpuid_dynamic d = {
 		.cr4 = hv->get_cr(&v->hv, 4),
@@ -81,27 +91,23 @@ static __cold void cpuid_dynamic(struct vcpu *v, uint32_t leaf, uint32_t subleaf
 		.n_vcpus = v->vm->n_vcpus,
 		.apic_on = vlapic_base_read(v->lapic) & APIC_BASE_EN,
 	};
+	struct cpuid_regs r = cpu_model_cpuid(&v->vm->model, (uint32_t)v->hv.gpr[GPR_RAX],
+					      (uint32_t)v->hv.gpr[GPR_RCX], &d);
 
-	*r = cpu_model_cpuid(&v->vm->model, leaf, subleaf, &d);
+	cpuid_answer(v, &r);
 }
 
 static void handle_cpuid(struct vcpu *v, const struct vm_exit *exit)
 {
-	uint64_t *gpr = v->hv.gpr;
-	uint32_t leaf = (uint32_t)gpr[GPR_RAX], subleaf = (uint32_t)gpr[GPR_RCX];
-	const struct cpuid_regs *fixed = cpu_model_fixed(&v->vm->model, leaf);
-	struct cpuid_regs r;
+	const struct cpuid_regs *fixed;
 
 	if (!skip(v, exit, INSN_CPUID))
 		return;
-	if (unlikely(!fixed)) {
-		cpuid_dynamic(v, leaf, subleaf, &r);
-		fixed = &r;
-	}
-	gpr[GPR_RAX] = fixed->eax;
-	gpr[GPR_RBX] = fixed->ebx;
-	gpr[GPR_RCX] = fixed->ecx;
-	gpr[GPR_RDX] = fixed->edx;
+	fixed = cpu_model_fixed(&v->vm->model, (uint32_t)v->hv.gpr[GPR_RAX]);
+	if (likely(fixed))
+		cpuid_answer(v, fixed);
+	else
+		cpuid_dynamic(v);
 }
 
 static void handle_msr(struct vcpu *v, const struct vm_exit *exit)
@@ -216,6 +222,7 @@ static void emulate_instruction(struct vcpu *v, const struct code_context *code)
 		.io_read = io_read,
 		.io_write = io_write,
 	};
+	struct code_context keyed;
 	struct emul e = {
 		.mem = &v->vm->mem,
 		.ctx = code,
@@ -226,6 +233,11 @@ static void emulate_instruction(struct vcpu *v, const struct code_context *code)
 		.rflags = &v->hv.rflags,
 	};
 
+	if (unlikely(code->cr4 & CR4_PKE)) {
+		keyed = *code;
+		keyed.pkru = fpu_guest_pkru();
+		e.ctx = &keyed;
+	}
 	switch (emulate(&e)) {
 	case EMUL_DONE:
 		finish(v, 0);
@@ -251,7 +263,7 @@ static inline void handle_io(struct vcpu *v, const struct vm_exit *exit)
 {
 	uint64_t *rax = &v->hv.gpr[GPR_RAX];
 
-	if (unlikely(exit->io.string)) {
+	if (unlikely(exit->io.flags & IO_STRING)) {
 		struct code_context code;
 
 		hv->get_code(&v->hv, &code);
@@ -260,16 +272,19 @@ static inline void handle_io(struct vcpu *v, const struct vm_exit *exit)
 	}
 	if (!skip(v, exit, INSN_IO))
 		return;
-	if (exit->io.in) {
+	if (exit->io.flags & IO_IN) {
 		uint32_t value = io_read(v, exit->io.port, exit->io.size);
-		uint64_t mask = exit->io.size == 4 ? UINT64_MAX : BIT(8 * exit->io.size) - 1;
 
-		*rax = (*rax & ~mask) | value; /* a 32-bit result clears the upper half */
+		if (likely(exit->io.size == 1))
+			*rax = (*rax & ~0xffull) | value;
+		else if (exit->io.size == 2)
+			*rax = (*rax & ~0xffffull) | value;
+		else
+			*rax = value; /* a 32-bit result clears the upper half */
 	} else {
-		uint32_t mask =
-			(uint32_t)(exit->io.size == 4 ? UINT32_MAX : BIT(8 * exit->io.size) - 1);
-
-		io_write(v, exit->io.port, exit->io.size, (uint32_t)*rax & mask);
+		/* the bus takes as many bytes as the access has */
+		io_write(v, exit->io.port, exit->io.size,
+			 (uint32_t)(*rax & (BIT(8 * exit->io.size) - 1)));
 	}
 }
 

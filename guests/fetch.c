@@ -13,9 +13,9 @@ static unsigned inside_segment(const struct code_context *c, unsigned want)
 	return (unsigned)MIN((uint64_t)want, (uint64_t)c->cs_limit - c->rip + 1);
 }
 
-/* Copies what lies in one page of RAM. `room` is the size of the buffer. */
+/* Copies what lies in one page of RAM. */
 static unsigned fetch_part(struct gmem *m, const struct code_context *c, uint64_t gva, uint8_t *buf,
-			   unsigned want, unsigned room, struct vcpu_event *fault)
+			   unsigned want, struct vcpu_event *fault)
 {
 	unsigned access = WALK_FETCH | (c->cpl == 3 ? WALK_USER : 0);
 	unsigned n = (unsigned)MIN((uint64_t)want, PAGE_SIZE - (gva & (PAGE_SIZE - 1)));
@@ -24,12 +24,6 @@ static unsigned fetch_part(struct gmem *m, const struct code_context *c, uint64_
 
 	if (!gwalk_any(m, c, gva, access, &gpa, fault))
 		return 0;
-	/* two words are quicker than counted bytes, where the page has them */
-	p = n == want && room == INSN_BUFFER ? gmem_ptr(m, gpa.v, INSN_BUFFER) : NULL;
-	if (likely(p)) {
-		__builtin_memcpy(buf, p, INSN_BUFFER);
-		return n;
-	}
 	p = gmem_ptr(m, gpa.v, n);
 	if (p)
 		memcpy(buf, p, n);
@@ -41,10 +35,17 @@ static unsigned fetch_part(struct gmem *m, const struct code_context *c, uint64_
 unsigned insn_fetch(struct gmem *mem, const struct code_context *c, uint8_t *buf, unsigned want,
 		    struct vcpu_event *fault)
 {
-	unsigned n = inside_segment(c, want), got;
+	const void *simple = insn_fetch_simple(mem, c, INSN_BUFFER);
 	uint64_t gva = c->cs_base + c->rip;
 	struct vcpu_event second;
+	unsigned n, got;
 
+	/* two words are quicker than counted bytes */
+	if (likely(simple)) {
+		__builtin_memcpy(buf, simple, INSN_BUFFER);
+		return want;
+	}
+	n = inside_segment(c, want);
 	if (unlikely(!n)) {
 		*fault = (struct vcpu_event){
 			.kind = EVENT_EXCEPTION, .vector = VEC_GP, .has_error = true};
@@ -52,13 +53,13 @@ unsigned insn_fetch(struct gmem *mem, const struct code_context *c, uint8_t *buf
 	}
 	if (!(c->efer & EFER_LMA))
 		gva = (uint32_t)gva;
-	got = fetch_part(mem, c, gva, buf, n, INSN_BUFFER, fault);
+	got = fetch_part(mem, c, gva, buf, n, fault);
 	if (unlikely(got && got < n)) {
 		gva += got;
 		if (!(c->efer & EFER_LMA))
 			gva = (uint32_t)gva;
 		/* the instruction may well end before the page that cannot be read */
-		got += fetch_part(mem, c, gva, buf + got, n - got, INSN_BUFFER - got, &second);
+		got += fetch_part(mem, c, gva, buf + got, n - got, &second);
 	}
 	return got;
 }

@@ -299,47 +299,67 @@ bool gwalk(struct gmem *mem, const struct code_context *c, uint64_t gva, unsigne
 	}
 }
 
+/* An entry of a table whose address is whole pages: it crosses nothing. */
+static inline uint64_t entry(uint8_t *const *chunk, uint64_t n_chunks, uint64_t table,
+			     uint64_t offset)
+{
+	uint64_t i = table >> GMEM_CHUNK_SHIFT;
+	uint64_t e;
+
+	if (unlikely(i >= n_chunks || !chunk[i]))
+		return 0;
+	__builtin_memcpy(&e, chunk[i] + (table & (GMEM_CHUNK_SIZE - 1)) + offset, sizeof(e));
+	return e;
+}
+
 /*
  * The common case, in a straight line: 4-level paging, a 4 KiB or 2 MiB page whose accessed bits
- * are set, nothing forbidden. Every other outcome is left to gwalk(), which is exact.
+ * are set, nothing forbidden. Every other outcome is left to gwalk(), which is exact. What all
+ * levels must have is gathered by AND, what none may have by OR, and looked at once.
  */
-bool gwalk_fast(const struct gmem *m, const struct code_context *c, uint64_t gva, unsigned access,
-		struct gpa *out)
+uint64_t gwalk_fast(const struct gmem *m, const struct code_context *c, uint64_t gva,
+		    unsigned access)
 {
-	uint64_t reserved = reserved64(c);
-	uint64_t e4, e3, e2, e1, all, any;
+	uint8_t *const *chunk = m->chunk;
+	uint64_t n = m->n_chunks;
+	uint64_t reserved = ~(BIT(c->phys_bits) - 1) & ADDRESS_MASK;
+	uint64_t must = PTE_P | PTE_A, never = reserved;
+	uint64_t e4, e3, e, all, any, mask = PAGE_SIZE - 1;
 
-	if ((c->cr4 & (CR4_LA57 | CR4_PKE)) || !gva_is_canonical(c, gva))
-		return false;
-	e4 = read64(m, (c->cr3 & ADDRESS_MASK) + (gva >> 39 & 511) * 8);
-	e3 = read64(m, (e4 & ADDRESS_MASK) + (gva >> 30 & 511) * 8);
-	if ((e4 | e3) & PTE_PS)
-		return false;
-	e2 = read64(m, (e3 & ADDRESS_MASK) + (gva >> 21 & 511) * 8);
-	all = e4 & e3 & e2;
-	any = e4 | e3 | e2;
-	if (e2 & PTE_PS) {
-		if (e2 & 0x1fe000) /* reserved bits of a large page */
-			return false;
-		*out = GPA((e2 & ADDRESS_MASK & ~(LARGE_PAGE_SIZE - 1)) |
-			   (gva & (LARGE_PAGE_SIZE - 1)));
-		if ((access & WALK_WRITE) && !(e2 & PTE_D))
-			return false;
+	if (unlikely(!(c->efer & EFER_LMA) || (c->cr4 & (CR4_LA57 | CR4_PKE)) ||
+		     (uint64_t)((int64_t)(gva << 16) >> 16) != gva))
+		return GWALK_SLOW;
+	e4 = entry(chunk, n, c->cr3 & ADDRESS_MASK, gva >> 36 & 0xff8);
+	e3 = entry(chunk, n, e4 & ADDRESS_MASK, gva >> 27 & 0xff8);
+	e = entry(chunk, n, e3 & ADDRESS_MASK, gva >> 18 & 0xff8);
+	all = e4 & e3 & e;
+	any = e4 | e3;
+	if (unlikely(any & PTE_PS))
+		return GWALK_SLOW;
+	any |= e;
+	if (e & PTE_PS) {
+		mask = LARGE_PAGE_SIZE - 1;
+		if (unlikely(e & mask & ADDRESS_MASK & ~BIT(12))) /* bit 12 is PAT */
+			return GWALK_SLOW;
 	} else {
-		e1 = read64(m, (e2 & ADDRESS_MASK) + (gva >> 12 & 511) * 8);
-		all &= e1;
-		any |= e1;
-		*out = GPA((e1 & ADDRESS_MASK) | (gva & (PAGE_SIZE - 1)));
-		if ((access & WALK_WRITE) && !(e1 & PTE_D))
-			return false;
+		e = entry(chunk, n, e & ADDRESS_MASK, gva >> 9 & 0xff8);
+		all &= e;
+		any |= e;
 	}
-	if ((all & (PTE_P | PTE_A)) != (PTE_P | PTE_A) || (any & reserved))
-		return false;
 	/* user pages for user accesses, supervisor pages for supervisor accesses: then neither SMEP
 	 * nor SMAP has a say */
-	if (!!(all & PTE_U) != !!(access & WALK_USER))
-		return false;
-	if ((access & WALK_WRITE) && !(all & PTE_W))
-		return false;
-	return !(access & WALK_FETCH) || !(any & PTE_NX);
+	if (access & WALK_USER)
+		must |= PTE_U;
+	else if (unlikely(all & PTE_U))
+		return GWALK_SLOW;
+	if (access & WALK_WRITE) {
+		must |= PTE_W;
+		if (unlikely(!(e & PTE_D)))
+			return GWALK_SLOW;
+	}
+	if ((access & WALK_FETCH) || !(c->efer & EFER_NXE))
+		never |= PTE_NX;
+	if (unlikely((all & must) != must || (any & never)))
+		return GWALK_SLOW;
+	return (e & ADDRESS_MASK & ~mask) | (gva & mask);
 }

@@ -7,46 +7,44 @@
 /* Is the linear address canonical under the guest's paging (48 or 57 bits)? For long mode. */
 bool gva_is_canonical(const struct code_context *c, uint64_t gva);
 
-/* The same answer as gwalk() for the common case in long mode, in a few dozen instructions. False:
- * not the common case; ask gwalk(). */
-bool gwalk_fast(const struct gmem *m, const struct code_context *c, uint64_t gva, unsigned access,
-		struct gpa *out);
+/* No address: not the common case. */
+#define GWALK_SLOW UINT64_MAX
+
+/* The guest-physical address that gwalk() would give, for the common case in long mode and in a few
+ * dozen instructions; GWALK_SLOW: not the common case, ask gwalk(). */
+uint64_t gwalk_fast(const struct gmem *m, const struct code_context *c, uint64_t gva,
+		    unsigned access);
 
 /* gwalk(), by the short way where that is possible. */
 static inline bool gwalk_any(struct gmem *m, const struct code_context *c, uint64_t gva,
 			     unsigned access, struct gpa *out, struct vcpu_event *fault)
 {
-	if ((c->efer & EFER_LMA) && gwalk_fast(m, c, gva, access, out))
-		return true;
-	return gwalk(m, c, gva, access, out, fault);
+	uint64_t gpa = c->cr0 & CR0_PG ? gwalk_fast(m, c, gva, access) : gva;
+
+	if (unlikely(gpa == GWALK_SLOW))
+		return gwalk(m, c, gva, access, out, fault);
+	out->v = gpa;
+	return true;
 }
 
-/*
- * The first eight bytes at CS:RIP as one little-endian word, on the way of every exit whose length
- * the hardware does not report. False where that is not simple (a fault, a segment's or a page's
- * end, an address without RAM): insn_fetch() is exact.
- */
-static inline bool insn_fetch_word(const struct gmem *m, const struct code_context *c,
-				   uint64_t *word)
+/* The simple case of a fetch of `n` bytes: inside the segment, inside a page, inside RAM, by the
+ * short walk. NULL for every other: insn_fetch() is exact. */
+static inline const void *insn_fetch_simple(const struct gmem *m, const struct code_context *c,
+					    unsigned n)
 {
-	uint64_t gva = c->cs_base + c->rip;
-	struct gpa gpa = {gva};
-	const void *p;
+	uint64_t gpa = c->cs_base + c->rip;
 
-	if (c->efer & EFER_LMA) {
-		if (!code_is_64bit(c) ||
-		    !gwalk_fast(m, c, gva, WALK_FETCH | (c->cpl == 3 ? WALK_USER : 0), &gpa))
-			return false;
-	} else if ((c->cr0 & CR0_PG) || c->rip + 7 > c->cs_limit || gva > UINT32_MAX - 7) {
-		return false;
+	if (c->cr0 & CR0_PG) {
+		if (!code_is_64bit(c))
+			return NULL;
+		gpa = gwalk_fast(m, c, gpa, c->cpl == 3 ? WALK_FETCH | WALK_USER : WALK_FETCH);
+	} else if (c->rip + n > c->cs_limit || gpa > UINT32_MAX - n) {
+		return NULL;
 	}
-	if (unlikely((gpa.v & (PAGE_SIZE - 1)) > PAGE_SIZE - 8))
-		return false;
-	p = gmem_ptr(m, gpa.v, 8);
-	if (unlikely(!p))
-		return false;
-	__builtin_memcpy(word, p, 8);
-	return true;
+	/* GWALK_SLOW lies at a page's end, too */
+	if (unlikely((gpa & (PAGE_SIZE - 1)) > PAGE_SIZE - n))
+		return NULL;
+	return gmem_ptr(m, gpa, n);
 }
 
 #endif

@@ -60,6 +60,8 @@ struct gpa { /* guest-physical */
 #define __noreturn        __attribute__((noreturn))
 #define __must_check      __attribute__((warn_unused_result))
 #define __cold            __attribute__((cold))
+#define __noinline        __attribute__((noinline))
+#define __always_inline   inline __attribute__((always_inline))
 
 /*
  * Errors of the third kind (what an administrator, a file or the machine said): functions return 0

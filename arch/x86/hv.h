@@ -55,6 +55,12 @@ enum memory_access {
 	ACCESS_WALK = BIT32(4),    /* the guest's own page walk did it */
 };
 
+enum io_flags {
+	IO_IN = BIT32(0),
+	IO_STRING = BIT32(2),
+	IO_REP = BIT32(3),
+};
+
 struct vm_exit {
 	uint8_t kind;     /* enum exit_kind */
 	uint8_t insn_len; /* of the instruction that exited, in bytes; 0: the hardware does not say
@@ -68,8 +74,8 @@ struct vm_exit {
 		} msr;
 		struct {
 			uint16_t port;
-			uint8_t size; /* 1, 2, 4 */
-			bool in, string, rep;
+			uint8_t size;  /* 1, 2, 4 */
+			uint8_t flags; /* enum io_flags */
 		} io;
 		struct {
 			struct gpa gpa;

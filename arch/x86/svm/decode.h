@@ -18,9 +18,7 @@ static inline void svm_decode_io(const struct vmcb *b, struct vm_exit *exit)
 	exit->kind = EXIT_IO;
 	exit->io.port = (uint16_t)(info >> IOIO_PORT_SHIFT);
 	exit->io.size = info >> IOIO_SIZE_SHIFT & 7;
-	exit->io.in = info & IOIO_IN;
-	exit->io.string = info & IOIO_STRING;
-	exit->io.rep = info & IOIO_REP;
+	exit->io.flags = info & (IOIO_IN | IOIO_STRING | IOIO_REP); /* the neutral ones alike */
 	/* EXITINFO2 is the next RIP on every CPU with SVM, whether it has NRIPS or not. */
 	exit->insn_len = (uint8_t)(b->exit_info2 - b->rip);
 }

@@ -163,6 +163,29 @@ static void nmi_handler_ends(struct hv_vcpu *v, struct vmcb *b)
 	b->clean &= ~CLEAN_INTERCEPTS;
 }
 
+/* A function of its own, because nothing but its two arguments lives across the entry. */
+static __noinline void finish_exit(struct hv_vcpu *v, struct vm_exit *exit)
+{
+	const struct svm_cpu *c = svm_cpu_of(v->cpu_pages);
+	struct vmcb *b = svm_vmcb(v);
+
+	b->clean = CLEAN_ALL;
+	b->event_inj = 0;
+	b->tlb_control = TLB_FLUSH_NOTHING;
+	v->gpr[GPR_RAX] = b->rax;
+	v->gpr[GPR_RSP] = b->rsp;
+	v->rip = b->rip;
+	v->rflags = b->rflags;
+	v->irq_blocked = b->int_state & INT_STATE_SHADOW;
+	v->cr8 = b->int_ctl & 0xf;
+	exit->msr.index = (uint32_t)v->gpr[GPR_RCX];
+	svm_decode(b, c->nrips, exit);
+	if (!exit->insn_len)
+		svm_code_of(b, v, &exit->code);
+	if (unlikely(exit->kind == EXIT_WINDOW && b->exit_code == VMEXIT_IRET))
+		nmi_handler_ends(v, b);
+}
+
 static void svm_run(struct hv_vcpu *v, struct vm_exit *exit)
 {
 	struct svm_cpu *c = svm_cpu_of(v->cpu_pages);
@@ -182,23 +205,7 @@ static void svm_run(struct hv_vcpu *v, struct vm_exit *exit)
 	}
 
 	svm_enter(v, v->pages.pa.v, c->host_vmcb_pa);
-
-	b->clean = CLEAN_ALL;
-	b->event_inj = 0;
-	b->tlb_control = TLB_FLUSH_NOTHING;
-	v->gpr[GPR_RAX] = b->rax;
-	v->gpr[GPR_RSP] = b->rsp;
-	v->rip = b->rip;
-	v->rflags = b->rflags;
-	v->irq_blocked = b->int_state & INT_STATE_SHADOW;
-	v->cr8 = b->int_ctl & 0xf;
-	svm_decode(b, c->nrips, exit);
-	if (!exit->insn_len)
-		svm_code_of(b, v, &exit->code);
-	if (exit->kind == EXIT_MSR)
-		exit->msr.index = (uint32_t)v->gpr[GPR_RCX];
-	else if (unlikely(exit->raw_code == VMEXIT_IRET))
-		nmi_handler_ends(v, b);
+	finish_exit(v, exit);
 }
 
 const struct hv_ops svm_ops = {
