@@ -16,6 +16,7 @@
 #define CR4_OSFXSR     BIT(9)
 #define CR4_OSXMMEXCPT BIT(10)
 #define CR4_OSXSAVE    BIT(18)
+#define CR4_PKE        BIT(22)
 
 #define FCW_INITIAL   0x37f
 #define MXCSR_INITIAL 0x1f80
@@ -39,6 +40,8 @@ void fpu_init_host_this_cpu(void)
 	}
 	if (host_xcr0)
 		cr4 |= CR4_OSXSAVE;
+	if (host_xcr0 & XCR0_PKRU)
+		cr4 |= CR4_PKE; /* for RDPKRU: keys count for user pages only, and there are none */
 	write_cr4(cr4);
 	if (host_xcr0)
 		xsetbv(0, host_xcr0);
@@ -83,6 +86,14 @@ static void overwrite_pointers(void)
 	static const int32_t zero;
 
 	__asm__ volatile("fnclex; ffree %%st(7); fildl %0" ::"m"(zero));
+}
+
+uint32_t fpu_guest_pkru(void)
+{
+	uint32_t pkru, zero;
+
+	__asm__ volatile("rdpkru" : "=a"(pkru), "=d"(zero) : "c"(0));
+	return pkru;
 }
 
 void fpu_load(const struct fpu_area *area, uint64_t guest_xcr0)

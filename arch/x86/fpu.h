@@ -38,6 +38,9 @@ void fpu_load(const struct fpu_area *area, uint64_t guest_xcr0);
  * not know is not given back (the old value stays). */
 void fpu_save(struct fpu_area *area, uint64_t *guest_xcr0);
 
+/* The protection-key rights of the guest whose registers are loaded. Only where it has keys. */
+uint32_t fpu_guest_pkru(void);
+
 /* Would XSETBV take this value from a guest that may use the components `allowed`? Pure
  * (arch/x86/xcr0.c). */
 bool fpu_xcr0_legal(uint64_t xcr0, uint64_t allowed);

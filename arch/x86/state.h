@@ -169,7 +169,7 @@ struct code_context {
 	uint32_t cs_limit;
 	uint16_t cs_attr; /* SEG_ATTR_* */
 	uint8_t cpl;
-	uint32_t pkru;    /* of the guest, if CR4.PKE */
+	uint32_t pkru;    /* of the guest, if CR4.PKE; no back end fills it, fpu_guest_pkru() tells it */
 	uint8_t phys_bits; /* of the guest's physical addresses: entry bits above are reserved */
 };
 
