@@ -39,7 +39,7 @@ static __cold __noinline unsigned slow_length(struct vcpu *v, const struct code_
 
 /* Moves over the instruction that exited, of the kind that is expected. The hardware may say how
  * long it is; else its bytes are fetched and checked. False: nothing is to be done for it. */
-static __always_inline bool skip(struct vcpu *v, const struct vm_exit *exit, enum insn_kind kind)
+static __force_inline bool skip(struct vcpu *v, const struct vm_exit *exit, enum insn_kind kind)
 {
 	const struct insn_usual *usual = &insn_usual[kind];
 	unsigned length = exit->insn_len;

@@ -41,8 +41,9 @@ enum segment_index {
 	SEG_COUNT,
 };
 
-/* Attributes as in the middle of a descriptor: type 3:0, S 4, DPL 6:5, P 7, AVL 8, L 9, D/B 10, G 11.
- * A segment that cannot be used has P clear. `limit` is in bytes, granularity already applied. */
+/* Attributes as in the middle of a descriptor: type 3:0, S 4, DPL 6:5, P 7, AVL 8, L 9, D/B 10,
+ * G 11. A segment that cannot be used has P clear. `limit` is in bytes, granularity already
+ * applied. */
 struct segment_state {
 	uint64_t base;
 	uint32_t limit;
@@ -50,13 +51,13 @@ struct segment_state {
 	uint16_t attr;
 };
 
-#define SEG_ATTR_TYPE  0x00f
-#define SEG_ATTR_S     0x010
-#define SEG_ATTR_DPL   0x060
-#define SEG_ATTR_P     0x080
-#define SEG_ATTR_L     0x200
-#define SEG_ATTR_DB    0x400
-#define SEG_ATTR_G     0x800
+#define SEG_ATTR_TYPE 0x00f
+#define SEG_ATTR_S    0x010
+#define SEG_ATTR_DPL  0x060
+#define SEG_ATTR_P    0x080
+#define SEG_ATTR_L    0x200
+#define SEG_ATTR_DB   0x400
+#define SEG_ATTR_G    0x800
 
 struct table_state { /* GDTR, IDTR */
 	uint64_t base;
@@ -103,17 +104,17 @@ enum vector {
 	VEC_CP = 21,
 };
 
-#define CR0_PE         BIT(0)
-#define CR0_MP         BIT(1)
-#define CR0_EM         BIT(2)
-#define CR0_TS         BIT(3)
-#define CR0_ET         BIT(4)
-#define CR0_NE         BIT(5)
-#define CR0_WP         BIT(16)
-#define CR0_AM         BIT(18)
-#define CR0_NW         BIT(29)
-#define CR0_CD         BIT(30)
-#define CR0_PG         BIT(31)
+#define CR0_PE BIT(0)
+#define CR0_MP BIT(1)
+#define CR0_EM BIT(2)
+#define CR0_TS BIT(3)
+#define CR0_ET BIT(4)
+#define CR0_NE BIT(5)
+#define CR0_WP BIT(16)
+#define CR0_AM BIT(18)
+#define CR0_NW BIT(29)
+#define CR0_CD BIT(30)
+#define CR0_PG BIT(31)
 
 #define CR4_VME        BIT(0)
 #define CR4_PVI        BIT(1)
@@ -136,40 +137,41 @@ enum vector {
 #define CR4_SMAP       BIT(21)
 #define CR4_PKE        BIT(22)
 
-#define EFER_SCE       BIT(0)
-#define EFER_LME       BIT(8)
-#define EFER_LMA       BIT(10)
-#define EFER_NXE       BIT(11)
-#define EFER_SVME      BIT(12)
-#define EFER_FFXSR     BIT(14)
+#define EFER_SCE   BIT(0)
+#define EFER_LME   BIT(8)
+#define EFER_LMA   BIT(10)
+#define EFER_NXE   BIT(11)
+#define EFER_SVME  BIT(12)
+#define EFER_FFXSR BIT(14)
 
-#define RFLAGS_CF      BIT(0)
-#define RFLAGS_ONE     BIT(1) /* always set */
-#define RFLAGS_PF      BIT(2)
-#define RFLAGS_AF      BIT(4)
-#define RFLAGS_ZF      BIT(6)
-#define RFLAGS_SF      BIT(7)
-#define RFLAGS_TF      BIT(8)
-#define RFLAGS_IF      BIT(9)
-#define RFLAGS_DF      BIT(10)
-#define RFLAGS_OF      BIT(11)
-#define RFLAGS_IOPL    (BIT(12) | BIT(13))
-#define RFLAGS_NT      BIT(14)
-#define RFLAGS_RF      BIT(16)
-#define RFLAGS_VM      BIT(17)
-#define RFLAGS_AC      BIT(18)
+#define RFLAGS_CF   BIT(0)
+#define RFLAGS_ONE  BIT(1) /* always set */
+#define RFLAGS_PF   BIT(2)
+#define RFLAGS_AF   BIT(4)
+#define RFLAGS_ZF   BIT(6)
+#define RFLAGS_SF   BIT(7)
+#define RFLAGS_TF   BIT(8)
+#define RFLAGS_IF   BIT(9)
+#define RFLAGS_DF   BIT(10)
+#define RFLAGS_OF   BIT(11)
+#define RFLAGS_IOPL (BIT(12) | BIT(13))
+#define RFLAGS_NT   BIT(14)
+#define RFLAGS_RF   BIT(16)
+#define RFLAGS_VM   BIT(17)
+#define RFLAGS_AC   BIT(18)
 
 /* What is needed to fetch and understand the instruction at RIP: a part of the state that is cheap
  * to get. */
 struct code_context {
-	uint64_t rip;     /* offset in the code segment */
+	uint64_t rip; /* offset in the code segment */
 	uint64_t rflags;
 	uint64_t cr0, cr3, cr4, efer;
 	uint64_t cs_base; /* 0 in 64-bit mode */
 	uint32_t cs_limit;
 	uint16_t cs_attr; /* SEG_ATTR_* */
 	uint8_t cpl;
-	uint32_t pkru;    /* of the guest, if CR4.PKE; no back end fills it, fpu_guest_pkru() tells it */
+	uint32_t pkru; /* of the guest, if CR4.PKE; no back end fills it, fpu_guest_pkru() tells it
+			*/
 	uint8_t phys_bits; /* of the guest's physical addresses: entry bits above are reserved */
 };
 

@@ -134,9 +134,9 @@ static void test_io(void **state)
 				assert_int_equal(e.kind, EXIT_IO);
 				assert_int_equal(e.io.port, ports[i]);
 				assert_int_equal(e.io.size, size);
-				assert_int_equal((e.io.flags & IO_IN), in);
-				assert_int_equal((e.io.flags & IO_STRING), string);
-				assert_int_equal((e.io.flags & IO_REP), rep);
+				assert_int_equal(!!(e.io.flags & IO_IN), in);
+				assert_int_equal(!!(e.io.flags & IO_STRING), string);
+				assert_int_equal(!!(e.io.flags & IO_REP), rep);
 				assert_int_equal(e.insn_len, 3);
 			}
 		}
