@@ -97,44 +97,55 @@ static __cold __noinline void cpuid_dynamic(struct vcpu *v)
 	cpuid_answer(v, &r);
 }
 
-static void handle_cpuid(struct vcpu *v, const struct vm_exit *exit)
+static __noinline enum run_outcome handle_cpuid(struct vcpu *v, const struct vm_exit *exit)
 {
 	const struct cpuid_regs *fixed;
 
 	if (!skip(v, exit, INSN_CPUID))
-		return;
+		return RUN_CONTINUE;
 	fixed = cpu_model_fixed(&v->vm->model, (uint32_t)v->hv.gpr[GPR_RAX]);
 	if (likely(fixed))
 		cpuid_answer(v, fixed);
 	else
 		cpuid_dynamic(v);
+	return RUN_CONTINUE;
 }
 
-static void handle_msr(struct vcpu *v, const struct vm_exit *exit)
+/* A fault leaves RIP before the instruction, which was moved over already. */
+static __cold __noinline void refuse_msr(struct vcpu *v)
 {
-	uint64_t *gpr = v->hv.gpr;
+	v->hv.rip = v->ring[(v->ring_next - 1) % EXIT_RING_SIZE].rip;
+	inject_gp(v);
+}
+
+static __noinline enum run_outcome handle_rdmsr(struct vcpu *v, const struct vm_exit *exit)
+{
 	uint64_t value = 0;
 
-	if (exit->msr.write) {
-		value = (uint32_t)gpr[GPR_RAX] | gpr[GPR_RDX] << 32;
-		if (!skip(v, exit, INSN_WRMSR))
-			return;
-		if (!vcpu_wrmsr(v, exit->msr.index, value))
-			goto refuse_it;
-		vcpu_update_timer(v);
-		return;
-	}
 	if (!skip(v, exit, INSN_RDMSR))
-		return;
-	if (!vcpu_rdmsr(v, exit->msr.index, &value))
-		goto refuse_it;
-	gpr[GPR_RAX] = (uint32_t)value;
-	gpr[GPR_RDX] = value >> 32;
-	return;
+		return RUN_CONTINUE;
+	if (likely(vcpu_rdmsr(v, exit->msr.index, &value))) {
+		v->hv.gpr[GPR_RAX] = (uint32_t)value;
+		v->hv.gpr[GPR_RDX] = value >> 32;
+	} else {
+		refuse_msr(v);
+	}
+	return RUN_CONTINUE;
+}
 
-refuse_it:
-	v->hv.rip = v->ring[(v->ring_next - 1) % EXIT_RING_SIZE].rip; /* a fault: before it */
-	inject_gp(v);
+static __noinline enum run_outcome handle_wrmsr(struct vcpu *v, const struct vm_exit *exit)
+{
+	uint64_t *gpr = v->hv.gpr;
+	uint64_t value = (uint32_t)gpr[GPR_RAX] | gpr[GPR_RDX] << 32;
+
+	if (!skip(v, exit, INSN_WRMSR))
+		return RUN_CONTINUE;
+	v->look = true; /* it may concern the APIC */
+	if (likely(vcpu_wrmsr(v, exit->msr.index, value)))
+		vcpu_update_timer(v);
+	else
+		refuse_msr(v);
+	return RUN_CONTINUE;
 }
 
 /* ---- ports and device memory ---- */
@@ -198,6 +209,7 @@ static void mmio_write(void *ctx, struct gpa gpa, unsigned size, uint64_t value)
 	if (offset < VLAPIC_SIZE && vlapic_is_xapic(v->lapic)) {
 		vlapic_mmio_write(v->lapic, (unsigned)offset, size, (uint32_t)value);
 		vcpu_update_timer(v);
+		v->look = true;
 		return;
 	}
 	spin_lock(&m->lock);
@@ -259,7 +271,7 @@ static void emulate_instruction(struct vcpu *v, const struct code_context *code)
 	}
 }
 
-static inline void handle_io(struct vcpu *v, const struct vm_exit *exit)
+static __noinline enum run_outcome handle_io(struct vcpu *v, const struct vm_exit *exit)
 {
 	uint64_t *rax = &v->hv.gpr[GPR_RAX];
 
@@ -268,10 +280,10 @@ static inline void handle_io(struct vcpu *v, const struct vm_exit *exit)
 
 		hv->get_code(&v->hv, &code);
 		emulate_instruction(v, &code);
-		return;
+		return RUN_CONTINUE;
 	}
 	if (!skip(v, exit, INSN_IO))
-		return;
+		return RUN_CONTINUE;
 	if (exit->io.flags & IO_IN) {
 		uint32_t value = io_read(v, exit->io.port, exit->io.size);
 
@@ -286,9 +298,10 @@ static inline void handle_io(struct vcpu *v, const struct vm_exit *exit)
 		io_write(v, exit->io.port, exit->io.size,
 			 (uint32_t)(*rax & (BIT(8 * exit->io.size) - 1)));
 	}
+	return RUN_CONTINUE;
 }
 
-static void handle_memory(struct vcpu *v, const struct vm_exit *exit)
+static __noinline enum run_outcome handle_memory(struct vcpu *v, const struct vm_exit *exit)
 {
 	uint64_t gpa = exit->memory.gpa.v;
 
@@ -299,21 +312,22 @@ static void handle_memory(struct vcpu *v, const struct vm_exit *exit)
 			vm_end(v->vm, VM_END_CRASH, 0,
 			       "a second-level fault at 0x%llx, which is RAM, came again and again",
 			       (unsigned long long)gpa);
-		return;
+		return RUN_CONTINUE;
 	}
 	v->fault_repeats = 0;
 	if (unlikely(exit->memory.access & ACCESS_EXEC)) {
 		/* nothing there answers with all ones, and those bytes are no instruction */
 		inject_ud(v);
-		return;
+		return RUN_CONTINUE;
 	}
 	if (unlikely(exit->memory.access & ACCESS_WALK)) {
 		vm_end(v->vm, VM_END_CRASH, 0,
 		       "its page tables lie at 0x%llx, where there is no RAM",
 		       (unsigned long long)gpa);
-		return;
+		return RUN_CONTINUE;
 	}
 	emulate_instruction(v, &exit->code);
+	return RUN_CONTINUE;
 }
 
 /* ---- control registers ---- */
@@ -410,11 +424,12 @@ static enum run_outcome handle_halt(struct vcpu *v, const struct vm_exit *exit)
 
 /* No hypercall is offered: -KVM_ENOSYS, as Linux expects of an unknown number; #UD outside ring 0
  * is not called for, because the call reveals nothing. */
-static void handle_hypercall(struct vcpu *v, const struct vm_exit *exit)
+static __noinline enum run_outcome handle_hypercall(struct vcpu *v, const struct vm_exit *exit)
 {
 	if (!skip(v, exit, exit->hypercall.vmmcall ? INSN_VMMCALL : INSN_VMCALL))
-		return;
+		return RUN_CONTINUE;
 	v->hv.gpr[GPR_RAX] = (uint64_t)-1000;
+	return RUN_CONTINUE;
 }
 
 static void handle_cache(struct vcpu *v, const struct vm_exit *exit)
@@ -424,11 +439,13 @@ static void handle_cache(struct vcpu *v, const struct vm_exit *exit)
 		(void)(v->hv.inject.kind == EVENT_NONE && skip(v, exit, INSN_INVD));
 }
 
-static enum run_outcome handle_other(struct vcpu *v, const struct vm_exit *exit)
+static __noinline enum run_outcome handle_other(struct vcpu *v, const struct vm_exit *exit)
 {
 	switch ((enum exit_kind)exit->kind) {
-	case EXIT_HOST_EVENT:
 	case EXIT_WINDOW:
+		v->look = true;
+		return RUN_CONTINUE;
+	case EXIT_HOST_EVENT:
 	case EXIT_INIT:
 		return RUN_CONTINUE;
 	case EXIT_HALT:
@@ -483,21 +500,21 @@ static enum run_outcome handle_other(struct vcpu *v, const struct vm_exit *exit)
 	return RUN_CONTINUE;
 }
 
-/* Each handler that may move a timer ends by looking at the earliest deadline. */
+/*
+ * One exit. The frequent kinds first, by comparisons: no jump table and no search. Each handler is
+ * a function of its own, so that none pays for the registers and canaries of another.
+ */
 enum run_outcome vcpu_handle_exit(struct vcpu *v, const struct vm_exit *exit)
 {
-	/* the frequent ones first, by comparisons: no jump table, and no search */
 	if (exit->kind == EXIT_IO)
-		handle_io(v, exit);
-	else if (exit->kind == EXIT_MSR)
-		handle_msr(v, exit);
-	else if (exit->kind == EXIT_MEMORY)
-		handle_memory(v, exit);
-	else if (exit->kind == EXIT_CPUID)
-		handle_cpuid(v, exit);
-	else if (exit->kind == EXIT_HYPERCALL)
-		handle_hypercall(v, exit);
-	else
-		return handle_other(v, exit);
-	return RUN_CONTINUE;
+		return handle_io(v, exit);
+	if (exit->kind == EXIT_MSR)
+		return exit->msr.write ? handle_wrmsr(v, exit) : handle_rdmsr(v, exit);
+	if (exit->kind == EXIT_CPUID)
+		return handle_cpuid(v, exit);
+	if (exit->kind == EXIT_MEMORY)
+		return handle_memory(v, exit);
+	if (exit->kind == EXIT_HYPERCALL)
+		return handle_hypercall(v, exit);
+	return handle_other(v, exit);
 }

@@ -177,13 +177,16 @@ static void inject_interrupt(struct vcpu *v, int vector)
 
 /*
  * Chooses what the next entry delivers, by the architecture's priorities: an event that is under
- * way, then NMI, then an interrupt. What cannot be taken yet asks for a window.
+ * way, then NMI, then an interrupt. What cannot be taken yet asks for a window. Called when v->look
+ * says that something may have changed.
  */
-static void choose_event(struct vcpu *v, int vector)
+static __noinline void choose_event(struct vcpu *v)
 {
+	int vector = vlapic_pending(v->lapic);
 	bool interrupt = vector >= 0 || pic_waits(v);
 	struct hv_vcpu *h = &v->hv;
 
+	h->cr8 = vlapic_cr8(v->lapic);
 	if (h->inject.kind == EVENT_NONE && v->nmi_pending && !h->nmi_blocked && !h->irq_blocked) {
 		v->nmi_pending = false;
 		h->inject = (struct vcpu_event){.kind = EVENT_NMI, .vector = VEC_NMI};
@@ -194,6 +197,15 @@ static void choose_event(struct vcpu *v, int vector)
 		interrupt = vlapic_pending(v->lapic) >= 0 || pic_waits(v);
 	}
 	h->window_wanted = interrupt;
+	/* an NMI has no window of its own: looked for again at each exit */
+	v->look = v->nmi_pending;
+}
+
+/* The guest wrote CR8. */
+static __cold __noinline void take_cr8(struct vcpu *v)
+{
+	vlapic_set_cr8(v->lapic, v->hv.cr8);
+	v->look = true;
 }
 
 /* ---- the loop ---- */
@@ -212,8 +224,9 @@ static enum run_outcome vcpu_take_requests(struct vcpu *v)
 		vcpu_serve_serial(v);
 	if (bits & REQ_NMI)
 		v->nmi_pending = true;
-	/* REQ_INTERRUPT needs no work: the event is chosen anew before each entry */
+	/* REQ_INTERRUPT needs no more than the look that follows */
 	vcpu_update_timer(v);
+	v->look = true;
 	if (v->halted) {
 		if (!vcpu_has_event(v)) {
 			__atomic_fetch_or(&v->requests, REQ_HALTED, __ATOMIC_RELAXED);
@@ -237,15 +250,15 @@ static inline void record(struct vcpu *v, const struct vm_exit *exit)
 }
 
 /* Runs the loaded vCPU until it halts, parks, or its core is wanted for something else. */
-static enum run_outcome vcpu_run(struct vcpu *v)
+static __force_inline enum run_outcome vcpu_run(struct vcpu *v)
 {
 	struct percpu *cpu = this_cpu();
 	struct vlapic *lapic = v->lapic;
 	enum run_outcome outcome;
 	struct vm_exit exit;
-	int vector;
 
 	vcpu_update_timer(v);
+	v->look = true;
 	for (;;) {
 		irq_disable();
 		/* the last look: from here to the entry no interrupt is taken, so no kick is lost
@@ -260,17 +273,14 @@ static enum run_outcome vcpu_run(struct vcpu *v)
 				return outcome;
 			continue;
 		}
-		vector = vlapic_pending(lapic);
-		v->hv.window_wanted = false;
-		if (unlikely(vector >= 0 || __atomic_load_n(&v->other_events, __ATOMIC_ACQUIRE)))
-			choose_event(v, vector);
-		v->hv.cr8 = vlapic_cr8(lapic);
+		if (unlikely(v->look))
+			choose_event(v);
 		hv->run(&v->hv, &exit);
 		irq_enable();
 
 		record(v, &exit);
 		if (unlikely(v->hv.cr8 != vlapic_cr8(lapic)))
-			vlapic_set_cr8(lapic, v->hv.cr8);
+			take_cr8(v);
 		if (unlikely(exit.interrupted.kind != EVENT_NONE))
 			v->hv.inject = exit.interrupted;
 		outcome = vcpu_handle_exit(v, &exit);
@@ -299,6 +309,9 @@ static void core_run(struct vcpu *v)
 	if (!this_cpu()->vcpu)
 		vcpu_load(v);
 	outcome = vcpu_run(v);
+	/* from here on returns are executed whose calls were made before guests ran */
+	if (mitigations.rsb_fill)
+		rsb_fill();
 	if (outcome == RUN_PREEMPTED) {
 		sched_put_back(&v->sched, SCHED_QUEUED);
 		return;
@@ -407,7 +420,8 @@ int vcpu_reset(struct vcpu *v, const struct guest_entry *entry, struct reason *w
 	struct vcpu_state s;
 
 	v->halted = false;
-	v->other_events = 0;
+	v->nmi_pending = false;
+	v->pic_int = false;
 	v->fault_repeats = 0;
 	v->xcr0 = 1;
 	fpu_area_init(v->fpu);

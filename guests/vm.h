@@ -72,14 +72,10 @@ struct vcpu {
 	struct timer timer; /* armed for the earliest deadline, on the core that it belongs to */
 	uint64_t armed_deadline; /* [v] guest ns that `timer` is armed for */
 
-	bool halted; /* [v] in HLT, waiting for an interrupt; REQ_HALTED is set then */
-	union {
-		struct {
-			bool nmi_pending; /* [v] */
-			bool pic_int;     /* [a] the 8259s' output; of vCPU 0 */
-		};
-		uint16_t other_events; /* either of them: looked at before each entry */
-	};
+	bool halted;            /* [v] in HLT, waiting for an interrupt; REQ_HALTED is set then */
+	bool nmi_pending;       /* [v] */
+	bool pic_int;           /* [a] the 8259s' output; of vCPU 0 */
+	bool look;              /* [v] choose anew what the next entry delivers */
 	bool parked;            /* [a] stays out of the guest */
 	uint32_t fault_repeats; /* [v] second-level faults in a row that should not be */
 

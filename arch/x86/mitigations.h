@@ -10,8 +10,8 @@
 #include "lib/types.h"
 
 struct mitigations {
-	bool rsb_fill;       /* after an exit: fill the return stack with harmless addresses */
-	bool clear_regs;     /* after an exit: no guest value stays in a general register */
+	bool rsb_fill;   /* before returns that have no call since an exit: fill the return stack */
+	bool clear_regs; /* after an exit: no guest value stays in a general register */
 	bool ibpb_on_switch; /* before another guest's vCPU runs on a core: forget indirect branches
 			      */
 	bool verw;           /* before an entry: overwrite the CPU's buffers */
@@ -51,6 +51,21 @@ static inline void ibpb(void)
 static inline void l1d_flush(void)
 {
 	wrmsr(0x10b, 1); /* IA32_FLUSH_CMD.L1D_FLUSH */
+}
+
+/* Fills the return stack with addresses that lead nowhere: 32 calls that are never returned from,
+ * as many as the largest return stack of the CPUs with SVM has entries. Only where
+ * mitigations.rsb_fill. */
+static inline void rsb_fill(void)
+{
+	__asm__ volatile(".rept 32\n\t"
+			 "call 1f\n\t"
+			 "int3\n"
+			 "1:\n\t"
+			 ".endr\n\t"
+			 "add $(32 * 8), %%rsp\n\t"
+			 "lfence" ::
+				 : "memory", "cc");
 }
 
 #endif

@@ -3,7 +3,6 @@
  * offsets.h from its "->NAME value" lines.
  */
 #include "arch/x86/hv.h"
-#include "arch/x86/mitigations.h"
 #include "arch/x86/percpu.h"
 #include "arch/x86/traps.h"
 
@@ -14,5 +13,5 @@ void offsets(void);
 void offsets(void)
 {
 	DEFINE(HV_VCPU_GPR, offsetof(struct hv_vcpu, gpr));
-	DEFINE(MITIGATIONS_RSB_FILL, offsetof(struct mitigations, rsb_fill));
+	DEFINE(HV_VCPU_PAGES_PA, offsetof(struct hv_vcpu, pages.pa));
 }

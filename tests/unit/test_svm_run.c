@@ -139,7 +139,7 @@ static void use_tlb(struct core *c, const struct hv_vcpu *who, const struct vmcb
 	*tag = (struct tlb_tag){who, epoch[who - vcpus]};
 }
 
-void svm_enter(struct hv_vcpu *who, uint64_t vmcb_pa, uint64_t host_vmcb_pa)
+static void svm_enter(struct hv_vcpu *who, uint64_t vmcb_pa, uint64_t host_vmcb_pa)
 {
 	struct core *c = &cores[current];
 	struct vmcb *m = svm_vmcb(who);
@@ -167,6 +167,15 @@ void svm_enter(struct hv_vcpu *who, uint64_t vmcb_pa, uint64_t host_vmcb_pa)
 	if (!*kept)
 		*kept = pages_alloc(1);
 	**kept = *m;
+}
+
+/* What switch.S does around the world switch. */
+void svm_run(struct hv_vcpu *who, struct vm_exit *exit)
+{
+	uint64_t host_vmcb_pa = svm_before_entry(who);
+
+	svm_enter(who, who->pages.pa.v, host_vmcb_pa);
+	svm_after_exit(who, exit);
 }
 
 static void load(struct hv_vcpu *who, unsigned core)

@@ -163,8 +163,27 @@ static void nmi_handler_ends(struct hv_vcpu *v, struct vmcb *b)
 	b->clean &= ~CLEAN_INTERCEPTS;
 }
 
-/* A function of its own, because nothing but its two arguments lives across the entry. */
-static __noinline void finish_exit(struct hv_vcpu *v, struct vm_exit *exit)
+uint64_t svm_before_entry(struct hv_vcpu *v)
+{
+	struct svm_cpu *c = svm_cpu_of(v->cpu_pages);
+	struct vmcb *b = svm_vmcb(v);
+
+	b->rax = v->gpr[GPR_RAX];
+	b->rsp = v->gpr[GPR_RSP];
+	b->rip = v->rip;
+	b->rflags = v->rflags;
+	b->int_state = v->irq_blocked;
+	if (unlikely(v->attention || v->inject.kind != EVENT_NONE ||
+		     v->tag_generation != c->asids.generation || b->tsc_offset != v->tsc_offset))
+		prepare_entry(c, v, b);
+	if (unlikely((uint8_t)b->int_ctl != v->cr8)) {
+		b->int_ctl = (b->int_ctl & ~INT_CTL_TPR) | v->cr8;
+		b->clean &= ~CLEAN_TPR;
+	}
+	return c->host_vmcb_pa;
+}
+
+void svm_after_exit(struct hv_vcpu *v, struct vm_exit *exit)
 {
 	const struct svm_cpu *c = svm_cpu_of(v->cpu_pages);
 	struct vmcb *b = svm_vmcb(v);
@@ -184,28 +203,6 @@ static __noinline void finish_exit(struct hv_vcpu *v, struct vm_exit *exit)
 		svm_code_of(b, v, &exit->code);
 	if (unlikely(exit->kind == EXIT_WINDOW && b->exit_code == VMEXIT_IRET))
 		nmi_handler_ends(v, b);
-}
-
-static void svm_run(struct hv_vcpu *v, struct vm_exit *exit)
-{
-	struct svm_cpu *c = svm_cpu_of(v->cpu_pages);
-	struct vmcb *b = svm_vmcb(v);
-
-	b->rax = v->gpr[GPR_RAX];
-	b->rsp = v->gpr[GPR_RSP];
-	b->rip = v->rip;
-	b->rflags = v->rflags;
-	b->int_state = v->irq_blocked;
-	if (unlikely(v->attention || v->inject.kind != EVENT_NONE ||
-		     v->tag_generation != c->asids.generation || b->tsc_offset != v->tsc_offset))
-		prepare_entry(c, v, b);
-	if (unlikely((uint8_t)b->int_ctl != v->cr8)) {
-		b->int_ctl = (b->int_ctl & ~INT_CTL_TPR) | v->cr8;
-		b->clean &= ~CLEAN_TPR;
-	}
-
-	svm_enter(v, v->pages.pa.v, c->host_vmcb_pa);
-	finish_exit(v, exit);
 }
 
 const struct hv_ops svm_ops = {

@@ -80,9 +80,12 @@ void svm_permissions_init(struct hv_vm *vm);
 void svm_allow_msr(struct hv_vm *vm, uint32_t msr, bool read, bool write);
 void svm_allow_port(struct hv_vm *vm, uint16_t port, bool allow);
 
-/* switch.S: enters the guest of `vmcb_pa` with v's general registers (but RAX and RSP, which the
- * VMCB holds), and comes back after the exit with the host's state whole. Interrupts off before and
- * after. */
-void svm_enter(struct hv_vcpu *v, uint64_t vmcb_pa, uint64_t host_vmcb_pa);
+/* switch.S: run() of the contract. */
+void svm_run(struct hv_vcpu *v, struct vm_exit *exit);
+
+/* svm.c, called from there: brings the VMCB up to date, and answers the address of the VMCB with
+ * the host's state; takes over what the guest left, and decodes the exit. */
+uint64_t svm_before_entry(struct hv_vcpu *v);
+void svm_after_exit(struct hv_vcpu *v, struct vm_exit *exit);
 
 #endif

@@ -1,24 +1,30 @@
 /*
- * The world switch.
+ * The way into a guest and back.
  *
- * void svm_enter(struct hv_vcpu *v, uint64_t vmcb_pa, uint64_t host_vmcb_pa)
- *                rdi                rsi               rdx
+ * void svm_run(struct hv_vcpu *v, struct vm_exit *exit)
+ *              rdi                rsi
  *
- * GIF is clear from before the guest's state is loaded until the host's is back, so that no
- * interrupt or NMI ever runs on the guest's GS, TR or SYSCALL MSRs. Inside, IF is set: with
- * V_INTR_MASKING it is the host's IF at VMRUN that lets a physical interrupt end the guest.
+ * svm_before_entry() and svm_after_exit() do in C what is no world switch. GIF is clear from before the
+ * guest's state is loaded until the host's is back, so that no interrupt or NMI ever runs on the guest's
+ * GS, TR or SYSCALL MSRs. Inside, IF is set: with V_INTR_MASKING it is the host's IF at VMRUN that lets
+ * a physical interrupt end the guest.
+ *
+ * The return stack: a guest leaves its own addresses in the processor's return stack. They would be
+ * used by returns that have no call since the exit. There is one, the return from here, and it goes by
+ * a call of its own; the caller's loop fills the return stack before it returns in its turn (rsb_fill()
+ * in arch/x86/mitigations.h). All others have their calls.
  *
  * Source: AMD64 Architecture Programmer's Manual, volume 2, "VMRUN Instruction", "Global Interrupt
- * Flag, STGI and CLGI Instructions".
+ * Flag, STGI and CLGI Instructions"; AMD, "Software Techniques for Managing Speculation".
  */
 #include "offsets.h"
 
 #define GPR(n) (HV_VCPU_GPR + 8 * (n))
 
 	.section .text
-	.globl svm_enter
-	.type svm_enter, @function
-svm_enter:
+	.globl svm_run
+	.type svm_run, @function
+svm_run:
 	push %rbp
 	mov %rsp, %rbp
 	push %rbx
@@ -26,11 +32,15 @@ svm_enter:
 	push %r13
 	push %r14
 	push %r15
-	push %rdx
+	push %rsi
 	push %rdi
+	sub $8, %rsp
+	call svm_before_entry
+	mov %rax, (%rsp) /* the host's VMCB */
+	mov 8(%rsp), %rdi
 
 	clgi
-	mov %rsi, %rax
+	mov HV_VCPU_PAGES_PA(%rdi), %rax
 	vmload %rax
 	mov GPR(1)(%rdi), %rcx
 	mov GPR(2)(%rdi), %rdx
@@ -51,7 +61,7 @@ svm_enter:
 	cli
 	/* RAX is the VMCB's address again, RSP the host's; all else is the guest's. */
 	vmsave %rax
-	mov (%rsp), %rax
+	mov 8(%rsp), %rax
 	mov %rcx, GPR(1)(%rax)
 	mov %rdx, GPR(2)(%rax)
 	mov %rbx, GPR(3)(%rax)
@@ -66,40 +76,37 @@ svm_enter:
 	mov %r13, GPR(13)(%rax)
 	mov %r14, GPR(14)(%rax)
 	mov %r15, GPR(15)(%rax)
-	mov 8(%rsp), %rax
+	/* No value of the guest's stays where speculation could use it: the callee-saved registers get
+	 * the host's values back, the others are cleared. */
+	mov %rax, %rdi
+	mov (%rsp), %rax
 	vmload %rax
-
-	/* No value of the guest's stays where speculation could use it: the callee-saved registers are the
-	 * host's again, the others are cleared. */
-	mov 16(%rsp), %r15
-	mov 24(%rsp), %r14
-	mov 32(%rsp), %r13
-	mov 40(%rsp), %r12
-	mov 48(%rsp), %rbx
-	mov 56(%rsp), %rbp
+	mov 16(%rsp), %rsi
+	mov 24(%rsp), %r15
+	mov 32(%rsp), %r14
+	mov 40(%rsp), %r13
+	mov 48(%rsp), %r12
+	mov 56(%rsp), %rbx
+	lea 64(%rsp), %rbp
 	xor %ecx, %ecx
 	xor %edx, %edx
-	xor %esi, %esi
-	xor %edi, %edi
 	xor %r8d, %r8d
 	xor %r9d, %r9d
 	xor %r10d, %r10d
 	xor %r11d, %r11d
-
-	/* Nor a return address in the return stack: 32 calls that never return there. */
-	cmpb $0, mitigations+MITIGATIONS_RSB_FILL(%rip)
-	je 2f
-	.rept 32
-	call 1f
-	int3
-1:
-	.endr
-	add $(32 * 8), %rsp
-	lfence
-2:
 	stgi
-	add $64, %rsp
+	call svm_after_exit
+	mov (%rbp), %rcx
+	add $72, %rsp
+	mov %rcx, %rbp
+	pop %rcx
+	/* return to RCX, whatever the return stack holds */
+	call 2f
+1:	pause
+	lfence
+	jmp 1b
+2:	mov %rcx, (%rsp)
 	ret
-	.size svm_enter, . - svm_enter
+	.size svm_run, . - svm_run
 
 	.section .note.GNU-stack, "", @progbits
