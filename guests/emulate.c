@@ -67,6 +67,12 @@ static bool segment_fault(struct emul *e, unsigned seg)
 	return false;
 }
 
+/* An address that is not canonical gives #SS instead of #GP where the stack's segment is used. */
+static __cold bool walk_fault(struct emul *e, unsigned seg)
+{
+	return e->fault.vector == VEC_GP ? segment_fault(e, seg) : false;
+}
+
 static bool in_limit(const struct segment_state *s, uint64_t offset, unsigned size)
 {
 	uint64_t last = offset + size - 1;
@@ -99,10 +105,7 @@ static bool linearize(struct emul *e, unsigned seg, uint64_t offset, unsigned si
 			e->host->segment(e->host->ctx, seg, &s);
 			*linear += s.base;
 		}
-		if (!gva_is_canonical(e->ctx, *linear) ||
-		    !gva_is_canonical(e->ctx, *linear + size - 1))
-			return segment_fault(e, seg);
-		return true;
+		return true; /* the walk finds what is not canonical */
 	}
 	e->host->segment(e->host->ctx, seg, &s);
 	if (!in_limit(&s, offset, size))
@@ -120,9 +123,10 @@ static bool locate(struct emul *e, unsigned seg, uint64_t offset, unsigned size,
 	unsigned access = (write ? WALK_WRITE : 0u) | (e->ctx->cpl == 3 ? WALK_USER : 0u);
 	uint64_t linear, room;
 
-	if (!linearize(e, seg, offset, size, write, &linear) ||
-	    !gwalk_any(e->mem, e->ctx, linear, access, &out->gpa[0], &e->fault))
+	if (!linearize(e, seg, offset, size, write, &linear))
 		return false;
+	if (!gwalk_any(e->mem, e->ctx, linear, access, &out->gpa[0], &e->fault))
+		return walk_fault(e, seg);
 	room = PAGE_SIZE - (linear & (PAGE_SIZE - 1));
 	out->len[0] = size;
 	out->len[1] = 0;
@@ -133,7 +137,8 @@ static bool locate(struct emul *e, unsigned seg, uint64_t offset, unsigned size,
 	linear += room;
 	if (!(e->ctx->efer & EFER_LMA))
 		linear = (uint32_t)linear;
-	return gwalk_any(e->mem, e->ctx, linear, access, &out->gpa[1], &e->fault);
+	return gwalk_any(e->mem, e->ctx, linear, access, &out->gpa[1], &e->fault) ||
+	       walk_fault(e, seg);
 }
 
 /* The largest naturally aligned access at `gpa` of at most `len` bytes. */
@@ -474,11 +479,12 @@ static enum emul_result do_string(struct emul *e, const struct emul_op *op)
 
 static enum emul_result execute(struct emul *e, const struct emul_op *op)
 {
-	switch ((enum emul_kind)op->kind) {
-	case OP_LOAD:
+	/* what drivers do all day */
+	if (likely(op->kind == OP_LOAD))
 		return do_load(e, op);
-	case OP_STORE:
+	if (likely(op->kind == OP_STORE))
 		return do_store(e, op);
+	switch ((enum emul_kind)op->kind) {
 	case OP_MODIFY:
 		return do_modify(e, op);
 	case OP_COMPUTE:

@@ -10,19 +10,25 @@
 /* ---- the instruction that exited ---- */
 
 /* The guest single-steps: the trap comes after the instruction that we did for it. */
-static __cold __noinline void single_step(struct vcpu *v)
+static void single_step(struct vcpu *v)
 {
 	vcpu_inject_exception(v, VEC_DB, false, 0);
 	v->hv.inject.payload = BIT(14); /* DR6.BS */
+}
+
+static __cold __noinline void finish_flags(struct vcpu *v)
+{
+	v->hv.rflags &= ~RFLAGS_RF;
+	if (v->hv.rflags & RFLAGS_TF)
+		single_step(v);
 }
 
 static inline void finish(struct vcpu *v, unsigned length)
 {
 	v->hv.rip += length;
 	v->hv.irq_blocked = false;
-	v->hv.rflags &= ~RFLAGS_RF;
-	if (unlikely(v->hv.rflags & RFLAGS_TF))
-		single_step(v);
+	if (unlikely(v->hv.rflags & (RFLAGS_RF | RFLAGS_TF)))
+		finish_flags(v);
 }
 
 /* The length of an instruction that is not in its usual form, or not simple to fetch; 0: nothing is
@@ -41,18 +47,12 @@ static __cold __noinline unsigned slow_length(struct vcpu *v, const struct code_
  * long it is; else its bytes are fetched and checked. False: nothing is to be done for it. */
 static __force_inline bool skip(struct vcpu *v, const struct vm_exit *exit, enum insn_kind kind)
 {
-	const struct insn_usual *usual = &insn_usual[kind];
+	const struct insn_usual *u = &insn_usual[kind];
 	unsigned length = exit->insn_len;
 
 	if (!length) {
-		const void *bytes = insn_fetch_simple(&v->vm->mem, &exit->code, sizeof(uint32_t));
-		uint32_t word = 0; /* matches nothing */
-
-		if (likely(bytes))
-			__builtin_memcpy(&word, bytes, sizeof(word));
-		if (likely((word & usual->mask) == usual->bytes && usual->length))
-			length = usual->length;
-		else
+		length = u->length;
+		if (!length || (insn_fetch_word(&v->vm->mem, &exit->code) & u->mask) != u->bytes)
 			length = slow_length(v, &exit->code, kind);
 		if (unlikely(!length))
 			return false;
@@ -155,7 +155,7 @@ static void look_after_serial(struct vcpu *v, uint16_t port)
 {
 	uint8_t byte;
 
-	if ((port & ~7u) == BOARD_COM1_PORT && serial_peek(&v->vm->serial, &byte))
+	if (unlikely((port & ~7u) == BOARD_COM1_PORT) && serial_peek(&v->vm->serial, &byte))
 		__atomic_fetch_or(&v->requests, REQ_SERIAL, __ATOMIC_RELAXED);
 }
 
@@ -163,13 +163,15 @@ static uint32_t io_read(void *ctx, uint16_t port, unsigned size)
 {
 	struct vcpu *v = ctx;
 	struct machine *m = &v->vm->machine;
+	uint64_t deadline = m->deadline;
 	uint32_t value;
 
 	spin_lock(&m->lock);
 	value = machine_io_read(m, port, size);
 	spin_unlock(&m->lock);
 	look_after_serial(v, port);
-	vcpu_update_timer(v);
+	if (unlikely(m->deadline != deadline))
+		vcpu_update_timer(v);
 	return value;
 }
 
@@ -177,12 +179,14 @@ static void io_write(void *ctx, uint16_t port, unsigned size, uint32_t value)
 {
 	struct vcpu *v = ctx;
 	struct machine *m = &v->vm->machine;
+	uint64_t deadline = m->deadline;
 
 	spin_lock(&m->lock);
 	machine_io_write(m, port, size, value);
 	spin_unlock(&m->lock);
 	look_after_serial(v, port);
-	vcpu_update_timer(v);
+	if (unlikely(m->deadline != deadline))
+		vcpu_update_timer(v);
 }
 
 static uint64_t mmio_read(void *ctx, struct gpa gpa, unsigned size)
@@ -224,9 +228,9 @@ static void segment(void *ctx, enum segment_index s, struct segment_state *out)
 	hv->get_segment(&v->hv, s, out);
 }
 
-static void emulate_instruction(struct vcpu *v, const struct code_context *code)
+void vcpu_init_emulation(struct vcpu *v)
 {
-	const struct emul_host host = {
+	v->emul_host = (struct emul_host){
 		.ctx = v,
 		.segment = segment,
 		.mmio_read = mmio_read,
@@ -234,23 +238,48 @@ static void emulate_instruction(struct vcpu *v, const struct code_context *code)
 		.io_read = io_read,
 		.io_write = io_write,
 	};
-	struct code_context keyed;
-	struct emul e = {
+	v->emul = (struct emul){
 		.mem = &v->vm->mem,
-		.ctx = code,
-		.host = &host,
+		.host = &v->emul_host,
 		.cache = v->emul_cache,
 		.gpr = v->hv.gpr,
 		.rip = &v->hv.rip,
 		.rflags = &v->hv.rflags,
 	};
+}
 
-	if (unlikely(code->cr4 & CR4_PKE)) {
-		keyed = *code;
-		keyed.pkru = fpu_guest_pkru();
-		e.ctx = &keyed;
-	}
-	switch (emulate(&e)) {
+static __noinline void not_emulated(struct vcpu *v)
+{
+	const uint8_t *b = v->emul.bytes;
+
+	vm_end(v->vm, VM_END_CRASH, 0,
+	       "it accessed device memory by an instruction that is not emulated: %02x %02x %02x "
+	       "%02x "
+	       "%02x %02x %02x %02x at RIP 0x%llx",
+	       b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], (unsigned long long)v->hv.rip);
+}
+
+/* The keys of PKRU are looked at only where the guest has switched them on. */
+static __cold __noinline enum emul_result emulate_with_keys(struct vcpu *v,
+							    const struct code_context *code)
+{
+	struct code_context keyed = *code;
+
+	keyed.pkru = fpu_guest_pkru();
+	v->emul.ctx = &keyed;
+	return emulate(&v->emul);
+}
+
+static void emulate_instruction(struct vcpu *v, const struct code_context *code)
+{
+	enum emul_result result;
+
+	v->emul.ctx = code;
+	if (unlikely(code->cr4 & CR4_PKE))
+		result = emulate_with_keys(v, code);
+	else
+		result = emulate(&v->emul);
+	switch (result) {
 	case EMUL_DONE:
 		finish(v, 0);
 		return;
@@ -258,15 +287,10 @@ static void emulate_instruction(struct vcpu *v, const struct code_context *code)
 	case EMUL_RETRY:
 		return;
 	case EMUL_FAULT:
-		v->hv.inject = e.fault;
+		v->hv.inject = v->emul.fault;
 		return;
 	case EMUL_UNSUPPORTED:
-		vm_end(v->vm, VM_END_CRASH, 0,
-		       "it accessed device memory by an instruction that is not emulated: %02x "
-		       "%02x "
-		       "%02x %02x %02x %02x %02x %02x at RIP 0x%llx",
-		       e.bytes[0], e.bytes[1], e.bytes[2], e.bytes[3], e.bytes[4], e.bytes[5],
-		       e.bytes[6], e.bytes[7], (unsigned long long)v->hv.rip);
+		not_emulated(v);
 		return;
 	}
 }

@@ -32,6 +32,30 @@ static unsigned fetch_part(struct gmem *m, const struct code_context *c, uint64_
 	return n;
 }
 
+static inline uint32_t word_at(const void *p)
+{
+	uint32_t word = 0;
+
+	if (likely(p))
+		__builtin_memcpy(&word, p, sizeof(word));
+	return word;
+}
+
+static __noinline uint32_t fetch_word_paged(const struct gmem *m, const struct code_context *c)
+{
+	return word_at(insn_fetch_simple(m, c, sizeof(uint32_t)));
+}
+
+uint32_t insn_fetch_word(const struct gmem *m, const struct code_context *c)
+{
+	/* apart, so that the way without paging saves no registers */
+	if (c->cr0 & CR0_PG)
+		return fetch_word_paged(m, c);
+	if (unlikely(c->rip + sizeof(uint32_t) > c->cs_limit))
+		return 0;
+	return word_at(insn_page_bytes(m, (uint32_t)(c->cs_base + c->rip), sizeof(uint32_t)));
+}
+
 unsigned insn_fetch(struct gmem *mem, const struct code_context *c, uint8_t *buf, unsigned want,
 		    struct vcpu_event *fault)
 {

@@ -27,6 +27,21 @@ static inline bool gwalk_any(struct gmem *m, const struct code_context *c, uint6
 	return true;
 }
 
+/* `n` bytes at guest-physical `gpa`, if they lie in one page of RAM. GWALK_SLOW never does. */
+static inline const void *insn_page_bytes(const struct gmem *m, uint64_t gpa, unsigned n)
+{
+	const uint8_t *chunk;
+
+	if (unlikely((gpa & (PAGE_SIZE - 1)) > PAGE_SIZE - n ||
+		     gpa >> GMEM_CHUNK_SHIFT >= m->n_chunks))
+		return NULL;
+	chunk = m->chunk[gpa >> GMEM_CHUNK_SHIFT]; /* a page lies in one chunk */
+	return likely(chunk) ? chunk + (gpa & (GMEM_CHUNK_SIZE - 1)) : NULL;
+}
+
+/* The first four bytes at CS:RIP in the simple case, as a little-endian word; 0 in every other. */
+uint32_t insn_fetch_word(const struct gmem *m, const struct code_context *c);
+
 /* The simple case of a fetch of `n` bytes: inside the segment, inside a page, inside RAM, by the
  * short walk. NULL for every other: insn_fetch() is exact. */
 static inline const void *insn_fetch_simple(const struct gmem *m, const struct code_context *c,
@@ -35,16 +50,15 @@ static inline const void *insn_fetch_simple(const struct gmem *m, const struct c
 	uint64_t gpa = c->cs_base + c->rip;
 
 	if (c->cr0 & CR0_PG) {
-		if (!code_is_64bit(c))
+		if (unlikely(!code_is_64bit(c)))
 			return NULL;
 		gpa = gwalk_fast(m, c, gpa, c->cpl == 3 ? WALK_FETCH | WALK_USER : WALK_FETCH);
-	} else if (c->rip + n > c->cs_limit || gpa > UINT32_MAX - n) {
-		return NULL;
+	} else {
+		if (unlikely(c->rip + n > c->cs_limit))
+			return NULL;
+		gpa = (uint32_t)gpa;
 	}
-	/* GWALK_SLOW lies at a page's end, too */
-	if (unlikely((gpa & (PAGE_SIZE - 1)) > PAGE_SIZE - n))
-		return NULL;
-	return gmem_ptr(m, gpa, n);
+	return insn_page_bytes(m, gpa, n);
 }
 
 #endif

@@ -79,12 +79,47 @@ unsigned insn_length(enum insn_kind kind, const struct code_context *ctx, const 
 		     unsigned n);
 
 /* The usual form of each kind, without prefixes: its bytes are `bytes` under `mask`. `length` 0:
- * the kind has no single usual form. */
+ * the kind has no single usual form. In the header, so that it folds into its users. */
 struct insn_usual {
 	uint32_t bytes, mask;
 	uint8_t length;
 };
-extern const struct insn_usual insn_usual[INSN_KIND_COUNT];
+
+#define INSN_ONE(a)          \
+	{                    \
+		(a), 0xff, 1 \
+	}
+#define INSN_TWO(a, b)                    \
+	{                                 \
+		(a) | (b) << 8, 0xffff, 2 \
+	}
+#define INSN_THREE(a, b, c)                             \
+	{                                               \
+		(a) | (b) << 8 | (c) << 16, 0xffffff, 3 \
+	}
+
+static const struct insn_usual insn_usual[INSN_KIND_COUNT] = {
+	[INSN_CPUID] = INSN_TWO(0x0f, 0xa2),
+	[INSN_RDMSR] = INSN_TWO(0x0f, 0x32),
+	[INSN_WRMSR] = INSN_TWO(0x0f, 0x30),
+	[INSN_HLT] = INSN_ONE(0xf4),
+	[INSN_VMCALL] = INSN_THREE(0x0f, 0x01, 0xc1),
+	[INSN_VMMCALL] = INSN_THREE(0x0f, 0x01, 0xd9),
+	[INSN_XSETBV] = INSN_THREE(0x0f, 0x01, 0xd1),
+	[INSN_RDPMC] = INSN_TWO(0x0f, 0x33),
+	[INSN_RDTSC] = INSN_TWO(0x0f, 0x31),
+	[INSN_RDTSCP] = INSN_THREE(0x0f, 0x01, 0xf9),
+	[INSN_INVD] = INSN_TWO(0x0f, 0x08),
+	[INSN_WBINVD] = INSN_TWO(0x0f, 0x09),
+	[INSN_PAUSE] = INSN_TWO(0xf3, 0x90),
+	[INSN_INVLPGA] = INSN_THREE(0x0f, 0x01, 0xdf),
+	[INSN_MONITOR] = INSN_THREE(0x0f, 0x01, 0xc8),
+	[INSN_MWAIT] = INSN_THREE(0x0f, 0x01, 0xc9),
+	[INSN_INT3] = INSN_ONE(0xcc),
+	[INSN_INTO] = INSN_ONE(0xce),
+	[INSN_INT_N] = {0xcd, 0xff, 2},
+	[INSN_INT1] = INSN_ONE(0xf1),
+};
 
 /* What a MOV to or from a control register (and CLTS, LMSW, SMSW) at `buf` does. */
 struct insn_mov_cr {

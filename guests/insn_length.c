@@ -4,42 +4,6 @@
  */
 #include "guests/insn.h"
 
-#define ONE(a)               \
-	{                    \
-		(a), 0xff, 1 \
-	}
-#define TWO(a, b)                         \
-	{                                 \
-		(a) | (b) << 8, 0xffff, 2 \
-	}
-#define THREE(a, b, c)                                  \
-	{                                               \
-		(a) | (b) << 8 | (c) << 16, 0xffffff, 3 \
-	}
-
-const struct insn_usual insn_usual[INSN_KIND_COUNT] = {
-	[INSN_CPUID] = TWO(0x0f, 0xa2),
-	[INSN_RDMSR] = TWO(0x0f, 0x32),
-	[INSN_WRMSR] = TWO(0x0f, 0x30),
-	[INSN_HLT] = ONE(0xf4),
-	[INSN_VMCALL] = THREE(0x0f, 0x01, 0xc1),
-	[INSN_VMMCALL] = THREE(0x0f, 0x01, 0xd9),
-	[INSN_XSETBV] = THREE(0x0f, 0x01, 0xd1),
-	[INSN_RDPMC] = TWO(0x0f, 0x33),
-	[INSN_RDTSC] = TWO(0x0f, 0x31),
-	[INSN_RDTSCP] = THREE(0x0f, 0x01, 0xf9),
-	[INSN_INVD] = TWO(0x0f, 0x08),
-	[INSN_WBINVD] = TWO(0x0f, 0x09),
-	[INSN_PAUSE] = TWO(0xf3, 0x90),
-	[INSN_INVLPGA] = THREE(0x0f, 0x01, 0xdf),
-	[INSN_MONITOR] = THREE(0x0f, 0x01, 0xc8),
-	[INSN_MWAIT] = THREE(0x0f, 0x01, 0xc9),
-	[INSN_INT3] = ONE(0xcc),
-	[INSN_INTO] = ONE(0xce),
-	[INSN_INT_N] = {0xcd, 0xff, 2},
-	[INSN_INT1] = ONE(0xf1),
-};
-
 static bool is_legacy_prefix(uint8_t b)
 {
 	switch (b) {

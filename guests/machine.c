@@ -47,7 +47,7 @@ void machine_line(struct machine *m, unsigned line, bool level)
 	vioapic_line(&m->ioapic, pin, level);
 }
 
-static uint8_t read_byte(struct machine *m, uint16_t port)
+static __noinline uint8_t read_byte(struct machine *m, uint16_t port)
 {
 	uint8_t value;
 
@@ -79,7 +79,7 @@ static uint8_t read_byte(struct machine *m, uint16_t port)
 	}
 }
 
-static void write_byte(struct machine *m, uint16_t port, uint8_t value)
+static __noinline void write_byte(struct machine *m, uint16_t port, uint8_t value)
 {
 	switch (port) {
 	case BOARD_PIC1_PORT ... BOARD_PIC1_PORT + 1:
@@ -128,7 +128,7 @@ static bool is_wide(const struct machine *m, uint16_t port, unsigned size)
 	}
 }
 
-static uint32_t read_wide(struct machine *m, uint16_t port, unsigned size)
+static __noinline uint32_t read_wide(struct machine *m, uint16_t port, unsigned size)
 {
 	uint32_t value;
 
@@ -141,7 +141,7 @@ static uint32_t read_wide(struct machine *m, uint16_t port, unsigned size)
 	return value;
 }
 
-static void write_wide(struct machine *m, uint16_t port, unsigned size, uint32_t value)
+static __noinline void write_wide(struct machine *m, uint16_t port, unsigned size, uint32_t value)
 {
 	if (port == BOARD_DEBUG_EXIT_PORT) {
 		vdebugexit_write(&m->debug_exit, size, value);
@@ -153,7 +153,13 @@ static void write_wide(struct machine *m, uint16_t port, unsigned size, uint32_t
 	}
 }
 
-uint32_t machine_io_read(struct machine *m, uint16_t port, unsigned size)
+static inline bool is_pic(uint16_t port)
+{
+	return (port & ~1u) == BOARD_PIC1_PORT || (port & ~1u) == BOARD_PIC2_PORT;
+}
+
+/* Wide accesses, and any above the ISA bus' lower ports. */
+static __noinline uint32_t read_any(struct machine *m, uint16_t port, unsigned size)
 {
 	uint64_t unknown = m->unknown_ports + 1;
 	uint32_t value = 0;
@@ -167,14 +173,10 @@ uint32_t machine_io_read(struct machine *m, uint16_t port, unsigned size)
 	return value;
 }
 
-void machine_io_write(struct machine *m, uint16_t port, unsigned size, uint32_t value)
+static __noinline void write_any(struct machine *m, uint16_t port, unsigned size, uint32_t value)
 {
 	uint64_t unknown = m->unknown_ports + 1;
 
-	if (likely(size == 1 && port < BOARD_DEBUG_EXIT_PORT)) {
-		write_byte(m, port, (uint8_t)value);
-		return;
-	}
 	if (is_wide(m, port, size)) {
 		write_wide(m, port, size, value);
 		return;
@@ -182,6 +184,27 @@ void machine_io_write(struct machine *m, uint16_t port, unsigned size, uint32_t 
 	for (unsigned i = 0; i < size; i++)
 		write_byte(m, (uint16_t)(port + i), (uint8_t)(value >> (8 * i)));
 	m->unknown_ports = MIN(m->unknown_ports, unknown);
+}
+
+/* The interrupt controllers first, because interrupt handlers are full of them; then the ISA bus,
+ * which has nothing wide below the debug-exit port. */
+uint32_t machine_io_read(struct machine *m, uint16_t port, unsigned size)
+{
+	if (size == 1 && is_pic(port))
+		return vpic_read(&m->pic, port);
+	if (size == 1 && port < BOARD_DEBUG_EXIT_PORT)
+		return read_byte(m, port);
+	return read_any(m, port, size);
+}
+
+void machine_io_write(struct machine *m, uint16_t port, unsigned size, uint32_t value)
+{
+	if (size == 1 && is_pic(port))
+		vpic_write(&m->pic, port, (uint8_t)value);
+	else if (size == 1 && port < BOARD_DEBUG_EXIT_PORT)
+		write_byte(m, port, (uint8_t)value);
+	else
+		write_any(m, port, size, value);
 }
 
 static bool is_ioapic(uint64_t gpa)

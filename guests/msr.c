@@ -78,21 +78,6 @@ static bool write_efer(struct vcpu *v, uint64_t value)
 
 /* ---- time ---- */
 
-static void set_tsc_adjust(struct vcpu *v, uint64_t adjust)
-{
-	v->tsc_adjust = adjust;
-	vcpu_tsc_changed(v);
-}
-
-/* Writing the TSC changes TSC_ADJUST by the same amount (Intel SDM volume 3, "IA32_TSC_ADJUST
- * Support"). */
-static void write_tsc(struct vcpu *v, uint64_t value)
-{
-	uint64_t now = rdtsc() + v->hv.tsc_offset;
-
-	set_tsc_adjust(v, v->tsc_adjust + (value - now));
-}
-
 static bool write_pv_time(struct vcpu *v, uint64_t value)
 {
 	struct vm *vm = v->vm;
@@ -106,6 +91,24 @@ static bool write_pv_time(struct vcpu *v, uint64_t value)
 		return false;
 	v->pv_time_msr = value;
 	return true;
+}
+
+/* The clock page follows, or the guest's clock would jump with its TSC. */
+static void set_tsc_adjust(struct vcpu *v, uint64_t adjust)
+{
+	v->tsc_adjust = adjust;
+	vcpu_tsc_changed(v);
+	if (v->pv_time_msr & MSR_KVM_SYSTEM_TIME_ON)
+		write_pv_time(v, v->pv_time_msr);
+}
+
+/* Writing the TSC changes TSC_ADJUST by the same amount (Intel SDM volume 3, "IA32_TSC_ADJUST
+ * Support"). */
+static void write_tsc(struct vcpu *v, uint64_t value)
+{
+	uint64_t now = rdtsc() + v->hv.tsc_offset;
+
+	set_tsc_adjust(v, v->tsc_adjust + (value - now));
 }
 
 static bool write_pv_wall(struct vcpu *v, uint64_t value)

@@ -369,6 +369,7 @@ struct vcpu *vcpu_create(struct vm *vm, uint32_t id, struct percpu *cpu, struct 
 		goto no_memory;
 	}
 	vcpu_wire(v);
+	vcpu_init_emulation(v);
 	v->hv.vm = &vm->hv;
 	v->hv.phys_bits = vm->model.phys_bits;
 	return v;

@@ -89,6 +89,8 @@ struct vcpu {
 	uint64_t mtrr_fixed[11], mtrr_var[16];
 	uint64_t pv_time_msr, pv_wall_msr; /* [v] */
 	struct emul_cache *emul_cache;
+	struct emul_host emul_host; /* [c] */
+	struct emul emul;           /* [v] */
 
 	uint64_t exits[EXIT_KIND_COUNT]; /* [v] read by anybody */
 	uint64_t injected;               /* [v] */
@@ -224,6 +226,9 @@ enum run_outcome {
 	RUN_HALTED,    /* waits for an interrupt */
 	RUN_PARKED,
 };
+
+/* Binds the emulator to the vCPU, once. */
+void vcpu_init_emulation(struct vcpu *v);
 
 /* Arms the host timer when the earliest deadline has changed; after all that may move one. */
 void vcpu_rearm(struct vcpu *v);

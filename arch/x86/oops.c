@@ -187,8 +187,27 @@ static void bare_facts(const struct trap_frame *f)
 
 /* ---- the order of things ---- */
 
-/* GS may be what broke. Without it nothing here works, the stack protector neither: then the boot
- * CPU's area has to do. Answers whether it was right; `was` is what it was. */
+/* This core's area by what the processor says of itself. A core that is not in the table yet gets
+ * the boot CPU's: that has to do. */
+__attribute__((no_stack_protector)) static struct percpu *area_by_apic_id(void)
+{
+	struct cpuid_regs r = cpuid(1, 0);
+	uint32_t id = r.ebx >> 24;
+
+	if (percpus[0]->features.max_basic >= 0xb) {
+		r = cpuid(0xb, 0);
+		if (r.ebx)
+			id = r.edx;
+	}
+	for (uint32_t i = 1; i < n_cpus; i++) {
+		if (percpus[i]->features.apic_id == id)
+			return percpus[i];
+	}
+	return percpus[0];
+}
+
+/* GS may be what broke. Without it nothing here works, the stack protector neither. Answers whether
+ * it was right; `was` is what it was. */
 __attribute__((no_stack_protector)) static bool mend_gs(uint64_t *was)
 {
 	uint64_t base = rdmsr(MSR_GS_BASE), self = 0;
@@ -202,7 +221,7 @@ __attribute__((no_stack_protector)) static bool mend_gs(uint64_t *was)
 	*was = base;
 	if (base && self == base)
 		return true;
-	wrmsr(MSR_GS_BASE, (uint64_t)percpus[0]);
+	wrmsr(MSR_GS_BASE, (uint64_t)area_by_apic_id());
 	return false;
 }
 
@@ -258,8 +277,7 @@ static void report_exception(const struct trap_frame *f, uint64_t cr2, const uin
 	headline(f, cr2);
 	where_and_when();
 	if (lost_gs)
-		line("GS did not point at this CPU's area but to %016llx; the boot CPU's is used",
-		     (ull)*lost_gs);
+		line("GS did not point at this CPU's area but to %016llx", (ull)*lost_gs);
 	error_words(f->vector, f->error, words, sizeof(words));
 	line("vector %llu (%s), error code 0x%llx%s%s", (ull)f->vector, trap_name(f->vector),
 	     (ull)f->error, *words ? ": " : "", words);

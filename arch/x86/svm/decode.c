@@ -116,10 +116,6 @@ void svm_decode_other(const struct vmcb *b, struct vm_exit *exit)
 	case VMEXIT_PAUSE:
 		exit->kind = EXIT_PAUSE;
 		return;
-	case VMEXIT_VMMCALL:
-		exit->kind = EXIT_HYPERCALL;
-		exit->hypercall.vmmcall = true;
-		return;
 	case VMEXIT_XSETBV:
 		exit->kind = EXIT_XSETBV;
 		return;

@@ -42,17 +42,20 @@ static inline void svm_decode_memory(const struct vmcb *b, struct vm_exit *exit)
 	exit->memory.access = (uint8_t)access;
 }
 
-/* Turns the VMCB's exit fields into the neutral record. `nrips`: the CPU reports next RIPs. */
-static inline void svm_decode(const struct vmcb *b, bool nrips, struct vm_exit *exit)
+/* What every exit has. `nrips`: the CPU reports next RIPs. */
+static inline void svm_decode_common(const struct vmcb *b, bool nrips, struct vm_exit *exit)
+{
+	exit->raw_code = b->exit_code;
+	exit->raw_info1 = b->exit_info1;
+	exit->interrupted.kind = EVENT_NONE;
+	exit->insn_len = nrips && b->next_rip ? (uint8_t)(b->next_rip - b->rip) : 0;
+}
+
+/* The frequent kinds; false: it is another. */
+static inline bool svm_decode_frequent(const struct vmcb *b, struct vm_exit *exit)
 {
 	uint64_t code = b->exit_code;
 
-	exit->raw_code = code;
-	exit->raw_info1 = b->exit_info1;
-	exit->interrupted.kind = EVENT_NONE;
-	if (unlikely(b->exit_int_info & EVENT_VALID))
-		svm_decode_interrupted(b, exit);
-	exit->insn_len = nrips && b->next_rip ? (uint8_t)(b->next_rip - b->rip) : 0;
 	if (code == VMEXIT_IOIO) {
 		svm_decode_io(b, exit);
 	} else if (code == VMEXIT_NPF) {
@@ -62,9 +65,23 @@ static inline void svm_decode(const struct vmcb *b, bool nrips, struct vm_exit *
 		exit->msr.write = b->exit_info1 & 1;
 	} else if (code == VMEXIT_CPUID) {
 		exit->kind = EXIT_CPUID;
+	} else if (code == VMEXIT_VMMCALL) {
+		exit->kind = EXIT_HYPERCALL;
+		exit->hypercall.vmmcall = true;
 	} else {
-		svm_decode_other(b, exit);
+		return false;
 	}
+	return true;
+}
+
+/* Turns the VMCB's exit fields into the neutral record. */
+static inline void svm_decode(const struct vmcb *b, bool nrips, struct vm_exit *exit)
+{
+	svm_decode_common(b, nrips, exit);
+	if (b->exit_int_info & EVENT_VALID)
+		svm_decode_interrupted(b, exit);
+	if (!svm_decode_frequent(b, exit))
+		svm_decode_other(b, exit);
 }
 
 /* The EVENTINJ value that delivers `e`. */

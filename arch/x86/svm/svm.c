@@ -9,7 +9,7 @@
 #define INTERCEPT1_ALWAYS                                                                       \
 	(INTERCEPT_INTR | INTERCEPT_NMI | INTERCEPT_SMI | INTERCEPT_INIT | INTERCEPT_RDPMC |    \
 	 INTERCEPT_CPUID | INTERCEPT_RSM | INTERCEPT_INVD | INTERCEPT_HLT | INTERCEPT_INVLPGA | \
-	 INTERCEPT_IOIO | INTERCEPT_MSR | INTERCEPT_FERR_FREEZE | INTERCEPT_SHUTDOWN)
+	 INTERCEPT_IOIO | INTERCEPT_MSR | INTERCEPT_SHUTDOWN)
 
 #define INTERCEPT2_ALWAYS                                                                 \
 	(INTERCEPT_VMRUN | INTERCEPT_VMMCALL | INTERCEPT_VMLOAD | INTERCEPT_VMSAVE |      \
@@ -134,9 +134,22 @@ static void window_update(struct hv_vcpu *v, struct vmcb *b)
 	b->clean &= ~(CLEAN_TPR | CLEAN_INTERCEPTS);
 }
 
-/* What an entry seldom needs. */
-static __cold void prepare_entry(struct svm_cpu *c, struct hv_vcpu *v, struct vmcb *b)
+/* The guest is about to execute the IRET that ends its NMI handler. Interrupts stay blocked over
+ * that one instruction, so that the next NMI is not nested into the frame that it is leaving. */
+static void nmi_handler_ends(struct hv_vcpu *v, struct vmcb *b)
 {
+	v->nmi_blocked = false;
+	v->irq_blocked = true;
+	b->intercept1 &= ~INTERCEPT_IRET;
+	b->clean &= ~CLEAN_INTERCEPTS;
+}
+
+/* What an entry seldom needs. */
+static __cold __noinline uint64_t prepare_entry(struct hv_vcpu *v)
+{
+	struct svm_cpu *c = svm_cpu_of(v->cpu_pages);
+	struct vmcb *b = svm_vmcb(v);
+
 	if (v->inject.kind != EVENT_NONE)
 		b->event_inj = take_event(v, b);
 	if (v->window_wanted != v->window_armed)
@@ -151,16 +164,11 @@ static __cold void prepare_entry(struct svm_cpu *c, struct hv_vcpu *v, struct vm
 		b->tlb_control = TLB_FLUSH_ALL;
 		c->flush_all = false;
 	}
-}
-
-/* The guest is about to execute the IRET that ends its NMI handler. Interrupts stay blocked over
- * that one instruction, so that the next NMI is not nested into the frame that it is leaving. */
-static void nmi_handler_ends(struct hv_vcpu *v, struct vmcb *b)
-{
-	v->nmi_blocked = false;
-	v->irq_blocked = true;
-	b->intercept1 &= ~INTERCEPT_IRET;
-	b->clean &= ~CLEAN_INTERCEPTS;
+	if ((uint8_t)b->int_ctl != v->cr8) {
+		b->int_ctl = (b->int_ctl & ~INT_CTL_TPR) | v->cr8;
+		b->clean &= ~CLEAN_TPR;
+	}
+	return c->host_vmcb_pa;
 }
 
 uint64_t svm_before_entry(struct hv_vcpu *v)
@@ -174,18 +182,29 @@ uint64_t svm_before_entry(struct hv_vcpu *v)
 	b->rflags = v->rflags;
 	b->int_state = v->irq_blocked;
 	if (unlikely(v->attention || v->inject.kind != EVENT_NONE ||
-		     v->tag_generation != c->asids.generation || b->tsc_offset != v->tsc_offset))
-		prepare_entry(c, v, b);
-	if (unlikely((uint8_t)b->int_ctl != v->cr8)) {
-		b->int_ctl = (b->int_ctl & ~INT_CTL_TPR) | v->cr8;
-		b->clean &= ~CLEAN_TPR;
-	}
+		     v->tag_generation != c->asids.generation || b->tsc_offset != v->tsc_offset ||
+		     (uint8_t)b->int_ctl != v->cr8))
+		return prepare_entry(v);
 	return c->host_vmcb_pa;
+}
+
+/* An exit of one of the kinds that are not frequent, or that cut an event off. */
+static __noinline void decode_rest(struct hv_vcpu *v, struct vm_exit *exit)
+{
+	struct vmcb *b = svm_vmcb(v);
+
+	if (b->exit_int_info & EVENT_VALID)
+		svm_decode_interrupted(b, exit);
+	if (!svm_decode_frequent(b, exit))
+		svm_decode_other(b, exit);
+	if (!exit->insn_len)
+		svm_code_of(b, v, &exit->code);
+	if (b->exit_code == VMEXIT_IRET)
+		nmi_handler_ends(v, b);
 }
 
 void svm_after_exit(struct hv_vcpu *v, struct vm_exit *exit)
 {
-	const struct svm_cpu *c = svm_cpu_of(v->cpu_pages);
 	struct vmcb *b = svm_vmcb(v);
 
 	b->clean = CLEAN_ALL;
@@ -198,11 +217,13 @@ void svm_after_exit(struct hv_vcpu *v, struct vm_exit *exit)
 	v->irq_blocked = b->int_state & INT_STATE_SHADOW;
 	v->cr8 = b->int_ctl & 0xf;
 	exit->msr.index = (uint32_t)v->gpr[GPR_RCX];
-	svm_decode(b, c->nrips, exit);
+	svm_decode_common(b, svm_cpu_of(v->cpu_pages)->nrips, exit);
+	if (unlikely((b->exit_int_info & EVENT_VALID) || !svm_decode_frequent(b, exit))) {
+		decode_rest(v, exit);
+		return;
+	}
 	if (!exit->insn_len)
 		svm_code_of(b, v, &exit->code);
-	if (unlikely(exit->kind == EXIT_WINDOW && b->exit_code == VMEXIT_IRET))
-		nmi_handler_ends(v, b);
 }
 
 const struct hv_ops svm_ops = {
