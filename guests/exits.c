@@ -150,43 +150,65 @@ static __noinline enum run_outcome handle_wrmsr(struct vcpu *v, const struct vm_
 
 /* ---- ports and device memory ---- */
 
-/* The guest may just have made room for typed bytes that wait. */
-static void look_after_serial(struct vcpu *v, uint16_t port)
+/* After a port access: a device may want to be called at another time now. */
+static inline void after_io(struct vcpu *v, const struct machine *m)
+{
+	if (unlikely(m->deadline != v->machine_deadline)) {
+		v->machine_deadline = m->deadline;
+		vcpu_update_timer(v);
+	}
+}
+
+/* After an access to the serial port the guest may have made room for typed bytes that wait. */
+static void after_uart(struct vcpu *v)
 {
 	uint8_t byte;
 
-	if (unlikely((port & ~7u) == BOARD_COM1_PORT) && serial_peek(&v->vm->serial, &byte))
+	if (serial_peek(&v->vm->serial, &byte))
 		__atomic_fetch_or(&v->requests, REQ_SERIAL, __ATOMIC_RELAXED);
 }
 
-static uint32_t io_read(void *ctx, uint16_t port, unsigned size)
+static inline bool is_uart(uint16_t port)
 {
-	struct vcpu *v = ctx;
+	return (port & ~7u) == BOARD_COM1_PORT;
+}
+
+static inline uint32_t bus_read(struct vcpu *v, uint16_t port, unsigned size)
+{
 	struct machine *m = &v->vm->machine;
-	uint64_t deadline = m->deadline;
 	uint32_t value;
 
 	spin_lock(&m->lock);
 	value = machine_io_read(m, port, size);
 	spin_unlock(&m->lock);
-	look_after_serial(v, port);
-	if (unlikely(m->deadline != deadline))
-		vcpu_update_timer(v);
+	after_io(v, m);
+	return value;
+}
+
+static inline void bus_write(struct vcpu *v, uint16_t port, unsigned size, uint32_t value)
+{
+	struct machine *m = &v->vm->machine;
+
+	spin_lock(&m->lock);
+	machine_io_write(m, port, size, value);
+	spin_unlock(&m->lock);
+	after_io(v, m);
+}
+
+static uint32_t io_read(void *ctx, uint16_t port, unsigned size)
+{
+	uint32_t value = bus_read(ctx, port, size);
+
+	if (is_uart(port))
+		after_uart(ctx);
 	return value;
 }
 
 static void io_write(void *ctx, uint16_t port, unsigned size, uint32_t value)
 {
-	struct vcpu *v = ctx;
-	struct machine *m = &v->vm->machine;
-	uint64_t deadline = m->deadline;
-
-	spin_lock(&m->lock);
-	machine_io_write(m, port, size, value);
-	spin_unlock(&m->lock);
-	look_after_serial(v, port);
-	if (unlikely(m->deadline != deadline))
-		vcpu_update_timer(v);
+	bus_write(ctx, port, size, value);
+	if (is_uart(port))
+		after_uart(ctx);
 }
 
 static uint64_t mmio_read(void *ctx, struct gpa gpa, unsigned size)
@@ -212,8 +234,10 @@ static void mmio_write(void *ctx, struct gpa gpa, unsigned size, uint64_t value)
 
 	if (offset < VLAPIC_SIZE && vlapic_is_xapic(v->lapic)) {
 		vlapic_mmio_write(v->lapic, (unsigned)offset, size, (uint32_t)value);
+		v->hv.cr8 = vlapic_cr8(v->lapic);
+		if (unlikely(vlapic_pending(v->lapic) >= 0 || v->pic_int))
+			v->look = true;
 		vcpu_update_timer(v);
-		v->look = true;
 		return;
 	}
 	spin_lock(&m->lock);
@@ -309,7 +333,9 @@ static __noinline enum run_outcome handle_io(struct vcpu *v, const struct vm_exi
 	if (!skip(v, exit, INSN_IO))
 		return RUN_CONTINUE;
 	if (exit->io.flags & IO_IN) {
-		uint32_t value = io_read(v, exit->io.port, exit->io.size);
+		uint32_t value = unlikely(is_uart(exit->io.port))
+					 ? io_read(v, exit->io.port, exit->io.size)
+					 : bus_read(v, exit->io.port, exit->io.size);
 
 		if (likely(exit->io.size == 1))
 			*rax = (*rax & ~0xffull) | value;
@@ -450,7 +476,7 @@ static enum run_outcome handle_halt(struct vcpu *v, const struct vm_exit *exit)
  * is not called for, because the call reveals nothing. */
 static __noinline enum run_outcome handle_hypercall(struct vcpu *v, const struct vm_exit *exit)
 {
-	if (!skip(v, exit, exit->hypercall.vmmcall ? INSN_VMMCALL : INSN_VMCALL))
+	if (exit->hypercall.vmmcall ? !skip(v, exit, INSN_VMMCALL) : !skip(v, exit, INSN_VMCALL))
 		return RUN_CONTINUE;
 	v->hv.gpr[GPR_RAX] = (uint64_t)-1000;
 	return RUN_CONTINUE;

@@ -11,15 +11,7 @@
 
 #include "guests/gwalk.h"
 
-#define PTE_P        BIT(0)
-#define PTE_W        BIT(1)
-#define PTE_U        BIT(2)
-#define PTE_A        BIT(5)
-#define PTE_D        BIT(6)
-#define PTE_PS       BIT(7)
-#define PTE_NX       BIT(63)
-#define PTE_KEY(e)   ((e) >> 59 & 15)
-#define ADDRESS_MASK 0x000ffffffffff000ull
+#define PTE_KEY(e) ((e) >> 59 & 15)
 
 #define PF_PRESENT  BIT32(0)
 #define PF_RESERVED BIT32(3)
@@ -299,67 +291,11 @@ bool gwalk(struct gmem *mem, const struct code_context *c, uint64_t gva, unsigne
 	}
 }
 
-/* An entry of a table whose address is whole pages: it crosses nothing. */
-static inline uint64_t entry(uint8_t *const *chunk, uint64_t n_chunks, uint64_t table,
-			     uint64_t offset)
-{
-	uint64_t i = table >> GMEM_CHUNK_SHIFT;
-	uint64_t e;
-
-	if (unlikely(i >= n_chunks || !chunk[i]))
-		return 0;
-	__builtin_memcpy(&e, chunk[i] + (table & (GMEM_CHUNK_SIZE - 1)) + offset, sizeof(e));
-	return e;
-}
-
-/*
- * The common case, in a straight line: 4-level paging, a 4 KiB or 2 MiB page whose accessed bits
- * are set, nothing forbidden. Every other outcome is left to gwalk(), which is exact. What all
- * levels must have is gathered by AND, what none may have by OR, and looked at once.
- */
 uint64_t gwalk_fast(const struct gmem *m, const struct code_context *c, uint64_t gva,
 		    unsigned access)
 {
-	uint8_t *const *chunk = m->chunk;
-	uint64_t n = m->n_chunks;
-	uint64_t reserved = ~(BIT(c->phys_bits) - 1) & ADDRESS_MASK;
-	uint64_t must = PTE_P | PTE_A, never = reserved;
-	uint64_t e4, e3, e, all, any, mask = PAGE_SIZE - 1;
+	uint64_t gpa = gwalk_straight(m, c, gva, access);
 
-	if (unlikely(!(c->efer & EFER_LMA) || (c->cr4 & (CR4_LA57 | CR4_PKE)) ||
-		     (uint64_t)((int64_t)(gva << 16) >> 16) != gva))
-		return GWALK_SLOW;
-	e4 = entry(chunk, n, c->cr3 & ADDRESS_MASK, gva >> 36 & 0xff8);
-	e3 = entry(chunk, n, e4 & ADDRESS_MASK, gva >> 27 & 0xff8);
-	e = entry(chunk, n, e3 & ADDRESS_MASK, gva >> 18 & 0xff8);
-	all = e4 & e3 & e;
-	any = e4 | e3;
-	if (unlikely(any & PTE_PS))
-		return GWALK_SLOW;
-	any |= e;
-	if (e & PTE_PS) {
-		mask = LARGE_PAGE_SIZE - 1;
-		if (unlikely(e & mask & ADDRESS_MASK & ~BIT(12))) /* bit 12 is PAT */
-			return GWALK_SLOW;
-	} else {
-		e = entry(chunk, n, e & ADDRESS_MASK, gva >> 9 & 0xff8);
-		all &= e;
-		any |= e;
-	}
-	/* user pages for user accesses, supervisor pages for supervisor accesses: then neither SMEP
-	 * nor SMAP has a say */
-	if (access & WALK_USER)
-		must |= PTE_U;
-	else if (unlikely(all & PTE_U))
-		return GWALK_SLOW;
-	if (access & WALK_WRITE) {
-		must |= PTE_W;
-		if (unlikely(!(e & PTE_D)))
-			return GWALK_SLOW;
-	}
-	if ((access & WALK_FETCH) || !(c->efer & EFER_NXE))
-		never |= PTE_NX;
-	if (unlikely((all & must) != must || (any & never)))
-		return GWALK_SLOW;
-	return (e & ADDRESS_MASK & ~mask) | (gva & mask);
+	/* reserved address bits of the tables above led nowhere: no RAM is there */
+	return likely(!(gpa >> c->phys_bits)) ? gpa : GWALK_SLOW;
 }

@@ -163,10 +163,12 @@ bool vcpu_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *value)
 {
 	const uint64_t *stored;
 
-	switch (msr) {
-	case MSR_TSC_ADJUST:
+	/* the one that Linux reads at every wake-up, before the search */
+	if (msr == MSR_TSC_ADJUST) {
 		*value = v->tsc_adjust;
 		return true;
+	}
+	switch (msr) {
 	case MSR_TSC_DEADLINE:
 		*value = vlapic_tsc_deadline_read(v->lapic);
 		return true;

@@ -281,8 +281,6 @@ static __force_inline enum run_outcome vcpu_run(struct vcpu *v)
 		record(v, &exit);
 		if (unlikely(v->hv.cr8 != vlapic_cr8(lapic)))
 			take_cr8(v);
-		if (unlikely(exit.interrupted.kind != EVENT_NONE))
-			v->hv.inject = exit.interrupted;
 		outcome = vcpu_handle_exit(v, &exit);
 		if (unlikely(outcome != RUN_CONTINUE))
 			return outcome;

@@ -70,7 +70,8 @@ struct vcpu {
 	struct vlapic_host lapic_host; /* [c] */
 	struct sched_entity sched;
 	struct timer timer; /* armed for the earliest deadline, on the core that it belongs to */
-	uint64_t armed_deadline; /* [v] guest ns that `timer` is armed for */
+	uint64_t armed_deadline;   /* [v] guest ns that `timer` is armed for */
+	uint64_t machine_deadline; /* [v] of the machine, when it was last looked at */
 
 	bool halted;            /* [v] in HLT, waiting for an interrupt; REQ_HALTED is set then */
 	bool nmi_pending;       /* [v] */

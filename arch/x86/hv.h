@@ -65,7 +65,7 @@ struct vm_exit {
 	uint8_t kind;     /* enum exit_kind */
 	uint8_t insn_len; /* of the instruction that exited, in bytes; 0: the hardware does not say
 			   */
-	struct vcpu_event interrupted; /* an event whose delivery was cut off: deliver it again */
+	struct vcpu_event interrupted; /* while decoding: an event whose delivery was cut off */
 	struct code_context code; /* filled where insn_len is 0: for fetching the instruction */
 	union {
 		struct {

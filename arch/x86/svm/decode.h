@@ -47,7 +47,6 @@ static inline void svm_decode_common(const struct vmcb *b, bool nrips, struct vm
 {
 	exit->raw_code = b->exit_code;
 	exit->raw_info1 = b->exit_info1;
-	exit->interrupted.kind = EVENT_NONE;
 	exit->insn_len = nrips && b->next_rip ? (uint8_t)(b->next_rip - b->rip) : 0;
 }
 
@@ -78,6 +77,7 @@ static inline bool svm_decode_frequent(const struct vmcb *b, struct vm_exit *exi
 static inline void svm_decode(const struct vmcb *b, bool nrips, struct vm_exit *exit)
 {
 	svm_decode_common(b, nrips, exit);
+	exit->interrupted.kind = EVENT_NONE;
 	if (b->exit_int_info & EVENT_VALID)
 		svm_decode_interrupted(b, exit);
 	if (!svm_decode_frequent(b, exit))

@@ -193,8 +193,10 @@ static __noinline void decode_rest(struct hv_vcpu *v, struct vm_exit *exit)
 {
 	struct vmcb *b = svm_vmcb(v);
 
-	if (b->exit_int_info & EVENT_VALID)
+	if (b->exit_int_info & EVENT_VALID) {
 		svm_decode_interrupted(b, exit);
+		v->inject = exit->interrupted;
+	}
 	if (!svm_decode_frequent(b, exit))
 		svm_decode_other(b, exit);
 	if (!exit->insn_len)
