@@ -64,8 +64,8 @@ static void last_exits(struct vcpu *v)
 	for (uint32_t i = n; i > 0; i--) {
 		const struct exit_ring_entry *e = &v->ring[(v->ring_next - i) % EXIT_RING_SIZE];
 
-		snprintf(text, sizeof(text), "exit -%u: %s (code 0x%x) rip %016llx info %016llx",
-			 i - 1, exit_kind_name(e->kind), e->code, (ull)e->rip, (ull)e->info);
+		snprintf(text, sizeof(text), "exit -%u: %s rip %016llx info %016llx", i - 1,
+			 exit_kind_name(e->kind), (ull)e->rip, (ull)e->info);
 		log_line(v, text);
 	}
 }

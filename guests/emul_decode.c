@@ -269,5 +269,6 @@ bool emul_decode(const uint8_t *bytes, unsigned n, enum code_mode mode, struct e
 		break;
 	}
 	memcpy(out->key, bytes, in.length);
+	memset(out->mask, 0xff, in.length);
 	return known;
 }

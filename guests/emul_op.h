@@ -59,6 +59,7 @@ enum emul_rep {
 #define EMUL_HIGH_BYTE 0x80 /* in `reg`: AH, CH, DH, BH */
 
 struct emul_op {
+	uint64_t mask[2]; /* of the bytes that belong to the instruction */
 	uint64_t key[2];  /* the bytes, those beyond the length zero; with `mode` the cache's key */
 	uint8_t length;   /* 0: empty */
 	uint8_t mode;     /* enum code_mode */

@@ -515,33 +515,21 @@ static enum code_mode mode_of(const struct code_context *c)
 	return c->cs_attr & SEG_ATTR_DB ? MODE_32 : MODE_16;
 }
 
-/* The bytes that belong to an instruction of `length`, the rest cleared. */
-static void key_of(const uint8_t *bytes, unsigned length, uint64_t key[2])
-{
-	__builtin_memcpy(key, bytes, 16);
-	if (length <= 8) {
-		key[0] &= size_mask(length);
-		key[1] = 0;
-	} else {
-		key[1] &= size_mask(length - 8);
-	}
-}
-
 /* The decoded instruction for the fetched bytes: from the cache, where any other bytes or another
  * mode miss, or decoded into it. NULL: the emulator does not know it. */
 static const struct emul_op *find(struct emul *e, enum code_mode mode)
 {
 	uint32_t first;
 	struct emul_op *op;
-	uint64_t key[2];
+	uint64_t bytes[2];
 
 	__builtin_memcpy(&first, e->bytes, sizeof(first));
 	op = &e->cache->op[(first * 0x9e3779b1u >> 16) % CACHE_ENTRIES];
-	if (op->length && op->length <= e->n_bytes && op->mode == mode) {
-		key_of(e->bytes, op->length, key);
-		if (key[0] == op->key[0] && key[1] == op->key[1])
-			return op;
-	}
+	__builtin_memcpy(bytes, e->bytes, sizeof(bytes));
+	if (likely(op->mode == mode && op->length <= e->n_bytes &&
+		   (bytes[0] & op->mask[0]) == op->key[0] &&
+		   (bytes[1] & op->mask[1]) == op->key[1] && op->length))
+		return op;
 	if (emul_decode(e->bytes, e->n_bytes, mode, op))
 		return op;
 	op->length = 0;

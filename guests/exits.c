@@ -120,16 +120,19 @@ static __cold __noinline void refuse_msr(struct vcpu *v)
 
 static __noinline enum run_outcome handle_rdmsr(struct vcpu *v, const struct vm_exit *exit)
 {
-	uint64_t value = 0;
+	uint32_t msr = (uint32_t)v->hv.gpr[GPR_RCX];
+	uint64_t value;
 
 	if (!skip(v, exit, INSN_RDMSR))
 		return RUN_CONTINUE;
-	if (likely(vcpu_rdmsr(v, exit->msr.index, &value))) {
-		v->hv.gpr[GPR_RAX] = (uint32_t)value;
-		v->hv.gpr[GPR_RDX] = value >> 32;
-	} else {
+	if (likely(msr == MSR_TSC_ADJUST)) /* which Linux reads time and again */
+		value = v->tsc_adjust;
+	else if (unlikely(!vcpu_rdmsr(v, msr, &value))) {
 		refuse_msr(v);
+		return RUN_CONTINUE;
 	}
+	v->hv.gpr[GPR_RAX] = (uint32_t)value;
+	v->hv.gpr[GPR_RDX] = value >> 32;
 	return RUN_CONTINUE;
 }
 
@@ -141,7 +144,7 @@ static __noinline enum run_outcome handle_wrmsr(struct vcpu *v, const struct vm_
 	if (!skip(v, exit, INSN_WRMSR))
 		return RUN_CONTINUE;
 	v->look = true; /* it may concern the APIC */
-	if (likely(vcpu_wrmsr(v, exit->msr.index, value)))
+	if (likely(vcpu_wrmsr(v, (uint32_t)gpr[GPR_RCX], value)))
 		vcpu_update_timer(v);
 	else
 		refuse_msr(v);
@@ -237,7 +240,10 @@ static void mmio_write(void *ctx, struct gpa gpa, unsigned size, uint64_t value)
 		v->hv.cr8 = vlapic_cr8(v->lapic);
 		if (unlikely(vlapic_pending(v->lapic) >= 0 || v->pic_int))
 			v->look = true;
-		vcpu_update_timer(v);
+		if (unlikely(v->lapic->deadline != v->lapic_deadline)) {
+			v->lapic_deadline = v->lapic->deadline;
+			vcpu_update_timer(v);
+		}
 		return;
 	}
 	spin_lock(&m->lock);

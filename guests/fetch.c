@@ -43,7 +43,13 @@ static inline uint32_t word_at(const void *p)
 
 static __noinline uint32_t fetch_word_paged(const struct gmem *m, const struct code_context *c)
 {
-	return word_at(insn_fetch_simple(m, c, sizeof(uint32_t)));
+	uint64_t gpa;
+
+	if (unlikely(!code_is_64bit(c)))
+		return 0;
+	gpa = c->cpl == 3 ? gwalk_straight(m, c, c->rip, WALK_FETCH | WALK_USER)
+			  : gwalk_straight(m, c, c->rip, WALK_FETCH);
+	return word_at(insn_page_bytes(m, gpa, sizeof(uint32_t)));
 }
 
 uint32_t insn_fetch_word(const struct gmem *m, const struct code_context *c)

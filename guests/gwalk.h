@@ -34,7 +34,8 @@ static inline uint64_t gwalk_entry(uint8_t *const *chunk, uint64_t n_chunks, uin
 /*
  * The common case, in a straight line: 4-level paging, a 4 KiB or 2 MiB page whose accessed bits
  * are set, nothing forbidden. Every other outcome is left to gwalk(), which is exact. What all
- * levels must have is gathered by AND, what none may have by OR, and looked at once.
+ * levels must have is gathered by AND, what none may have by OR, and looked at once. Long mode
+ * only.
  */
 static __force_inline uint64_t gwalk_straight(const struct gmem *m, const struct code_context *c,
 					      uint64_t gva, unsigned access)
@@ -44,7 +45,7 @@ static __force_inline uint64_t gwalk_straight(const struct gmem *m, const struct
 	uint64_t must = PTE_P | PTE_A, never = 0;
 	uint64_t e4, e3, e, all, any, mask = PAGE_SIZE - 1;
 
-	if (unlikely(!(c->efer & EFER_LMA) || (c->cr4 & (CR4_LA57 | CR4_PKE)) ||
+	if (unlikely((c->cr4 & (CR4_LA57 | CR4_PKE)) ||
 		     (uint64_t)((int64_t)(gva << 16) >> 16) != gva))
 		return GWALK_SLOW;
 	e4 = gwalk_entry(chunk, n, c->cr3 & ADDRESS_MASK, gva >> 36 & 0xff8);
@@ -94,7 +95,10 @@ uint64_t gwalk_fast(const struct gmem *m, const struct code_context *c, uint64_t
 static inline bool gwalk_any(struct gmem *m, const struct code_context *c, uint64_t gva,
 			     unsigned access, struct gpa *out, struct vcpu_event *fault)
 {
-	uint64_t gpa = c->cr0 & CR0_PG ? gwalk_fast(m, c, gva, access) : gva;
+	uint64_t gpa = gva;
+
+	if (c->cr0 & CR0_PG)
+		gpa = likely(c->efer & EFER_LMA) ? gwalk_fast(m, c, gva, access) : GWALK_SLOW;
 
 	if (unlikely(gpa == GWALK_SLOW))
 		return gwalk(m, c, gva, access, out, fault);

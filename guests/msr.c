@@ -10,7 +10,6 @@
 
 #define MSR_TSC            0x010u
 #define MSR_APIC_BASE      0x01bu
-#define MSR_TSC_ADJUST     0x03bu
 #define MSR_PRED_CMD       0x049u
 #define MSR_PATCH_LEVEL    0x08bu
 #define MSR_MTRR_CAP       0x0feu
@@ -163,12 +162,10 @@ bool vcpu_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *value)
 {
 	const uint64_t *stored;
 
-	/* the one that Linux reads at every wake-up, before the search */
-	if (msr == MSR_TSC_ADJUST) {
+	switch (msr) {
+	case MSR_TSC_ADJUST:
 		*value = v->tsc_adjust;
 		return true;
-	}
-	switch (msr) {
 	case MSR_TSC_DEADLINE:
 		*value = vlapic_tsc_deadline_read(v->lapic);
 		return true;

@@ -244,7 +244,6 @@ static inline void record(struct vcpu *v, const struct vm_exit *exit)
 	e->rip = v->hv.rip;
 	e->info = exit->raw_info1;
 	e->tsc = (uint32_t)rdtsc();
-	e->code = (uint16_t)exit->raw_code;
 	e->kind = exit->kind;
 	v->exits[exit->kind]++;
 }

@@ -32,6 +32,8 @@
 
 #define VM_MAX_VCPUS 1
 
+#define MSR_TSC_ADJUST 0x03bu
+
 enum vm_state {
 	VM_CREATED, /* known, holds no memory */
 	VM_RUNNING,
@@ -56,9 +58,7 @@ struct exit_ring_entry {
 	uint64_t rip;
 	uint64_t info; /* the first information word of the hardware */
 	uint32_t tsc;  /* low half */
-	uint16_t code; /* the hardware's exit code, low half */
-	uint8_t kind;  /* enum exit_kind */
-	uint8_t spare;
+	uint32_t kind; /* enum exit_kind */
 };
 
 struct vcpu {
@@ -72,6 +72,7 @@ struct vcpu {
 	struct timer timer; /* armed for the earliest deadline, on the core that it belongs to */
 	uint64_t armed_deadline;   /* [v] guest ns that `timer` is armed for */
 	uint64_t machine_deadline; /* [v] of the machine, when it was last looked at */
+	uint64_t lapic_deadline;   /* [v] of the APIC, likewise */
 
 	bool halted;            /* [v] in HLT, waiting for an interrupt; REQ_HALTED is set then */
 	bool nmi_pending;       /* [v] */

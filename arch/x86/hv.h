@@ -69,8 +69,7 @@ struct vm_exit {
 	struct code_context code; /* filled where insn_len is 0: for fetching the instruction */
 	union {
 		struct {
-			uint32_t index;
-			bool write;
+			bool write; /* the index is in RCX */
 		} msr;
 		struct {
 			uint16_t port;
@@ -98,8 +97,9 @@ struct vm_exit {
 			bool vmmcall; /* which of the two instructions */
 		} hypercall;
 	};
-	/* as the hardware put it, for the exit ring and for messages */
-	uint64_t raw_code, raw_info1;
+	/* as the hardware put it, for the exit ring and for messages; the code is not filled for
+	 * the frequent kinds, which say the same */
+	uint64_t raw_info1, raw_code;
 };
 
 /* Back-end memory: declared in hv_ops, allocated and zeroed by the neutral code. */

@@ -42,12 +42,11 @@ static inline void svm_decode_memory(const struct vmcb *b, struct vm_exit *exit)
 	exit->memory.access = (uint8_t)access;
 }
 
-/* What every exit has. `nrips`: the CPU reports next RIPs. */
-static inline void svm_decode_common(const struct vmcb *b, bool nrips, struct vm_exit *exit)
+/* What every exit has. A CPU without NRIPS leaves the next RIP as the VMCB was made: 0. */
+static inline void svm_decode_common(const struct vmcb *b, struct vm_exit *exit)
 {
-	exit->raw_code = b->exit_code;
 	exit->raw_info1 = b->exit_info1;
-	exit->insn_len = nrips && b->next_rip ? (uint8_t)(b->next_rip - b->rip) : 0;
+	exit->insn_len = b->next_rip ? (uint8_t)(b->next_rip - b->rip) : 0;
 }
 
 /* The frequent kinds; false: it is another. */
@@ -74,9 +73,9 @@ static inline bool svm_decode_frequent(const struct vmcb *b, struct vm_exit *exi
 }
 
 /* Turns the VMCB's exit fields into the neutral record. */
-static inline void svm_decode(const struct vmcb *b, bool nrips, struct vm_exit *exit)
+static inline void svm_decode(const struct vmcb *b, struct vm_exit *exit)
 {
-	svm_decode_common(b, nrips, exit);
+	svm_decode_common(b, exit);
 	exit->interrupted.kind = EVENT_NONE;
 	if (b->exit_int_info & EVENT_VALID)
 		svm_decode_interrupted(b, exit);

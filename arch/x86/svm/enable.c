@@ -59,8 +59,6 @@ int svm_cpu_on(struct hv_pages pages, uint32_t cpu, struct reason *why)
 			      "CPU %u did not accept EFER.SVME: SVM is not usable", cpu);
 	wrmsr(MSR_VM_HSAVE_PA, pages.pa.v + SVM_CPU_HSAVE_PAGE * PAGE_SIZE);
 	c->host_vmcb_pa = pages.pa.v + SVM_CPU_HOST_VMCB_PAGE * PAGE_SIZE;
-	c->nrips = r.edx & SVM_CPUID_NRIPS;
-	c->flush_by_asid = r.edx & SVM_CPUID_FLUSH_BY_ASID;
 	/* whatever the firmware left in the TLB under these identifiers goes at the first entry */
 	c->flush_all = true;
 	asid_pool_init(&c->asids, r.ebx);

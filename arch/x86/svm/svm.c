@@ -218,8 +218,7 @@ void svm_after_exit(struct hv_vcpu *v, struct vm_exit *exit)
 	v->rflags = b->rflags;
 	v->irq_blocked = b->int_state & INT_STATE_SHADOW;
 	v->cr8 = b->int_ctl & 0xf;
-	exit->msr.index = (uint32_t)v->gpr[GPR_RCX];
-	svm_decode_common(b, svm_cpu_of(v->cpu_pages)->nrips, exit);
+	svm_decode_common(b, exit);
 	if (unlikely((b->exit_int_info & EVENT_VALID) || !svm_decode_frequent(b, exit))) {
 		decode_rest(v, exit);
 		return;

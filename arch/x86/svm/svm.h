@@ -14,7 +14,6 @@ struct svm_cpu {
 	struct asid_pool asids;
 	uint64_t host_vmcb_pa;
 	bool flush_all; /* at the next entry */
-	bool nrips, flush_by_asid;
 };
 
 enum {
