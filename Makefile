@@ -45,7 +45,7 @@ ARCH_SRC := arch/x86/ap.S arch/x86/call.c arch/x86/exit_names.c arch/x86/feature
 SVM_SRC := arch/x86/svm/decode.c arch/x86/svm/enable.c arch/x86/svm/npt.c \
 	arch/x86/svm/permissions.c arch/x86/svm/state.c arch/x86/svm/svm.c arch/x86/svm/switch.S
 
-MM_SRC := mm/buddy.c mm/frame.c mm/gmem.c mm/heap.c mm/hostmap.c mm/slpt.c mm/usable.c
+MM_SRC := mm/buddy.c mm/frame.c mm/gmem.c mm/heap.c mm/hostmap.c mm/hosttables.c mm/slpt.c mm/usable.c
 
 SCHED_SRC := sched/sched.c sched/timer.c sched/timer_heap.c
 

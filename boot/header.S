@@ -157,6 +157,13 @@ entry64_low:
 	movabs $entry64, %rax
 	jmp *%rax
 entry64:
+	/* the identity has served: from here on a null pointer is a fault, whose report needs a GDT that
+	 * is still mapped */
+	movq $boot_gdt, boot_gdt_pointer + 2
+	lgdt boot_gdt_pointer
+	movq $0, boot_pml4
+	mov %cr3, %rax
+	mov %rax, %cr3
 	movabs $boot_stack_top, %rsp
 	mov %ebx, %edi            /* multiboot2 information */
 	lea IMAGE_PHYSICAL(%rbp), %esi /* load address */

@@ -68,8 +68,7 @@ static void init_memory(void)
 	reserve_modules();
 	hostmap_init(&boot, &usable, this_cpu()->features.page_1g);
 	frames_init(&usable);
-	wx = hostmap_find_wx();
-	if (wx)
+	if (hostmap_find_wx(&wx))
 		panic("the page at 0x%llx is both writable and executable", (unsigned long long)wx);
 }
 
@@ -223,6 +222,7 @@ __attribute__((no_stack_protector)) void boot_main(uint64_t mbi, uint64_t load_a
 	if (err)
 		panic("the boot loader's information cannot be used: %s", why.text);
 	cmdline_parse(boot.cmdline, &options, complain, NULL);
+	machine_exit_configure(&options, &acpi); /* what works without ACPI; the rest later */
 	trampoline = smp_reserve_trampoline(&boot);
 	(void)trampoline; /* below 1 MiB, of which nothing is given out */
 	init_memory();

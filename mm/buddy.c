@@ -1,7 +1,9 @@
 /* The arithmetic of the frame allocator; see buddy.h. Pure. */
 #include "mm/buddy.h"
 
-#define FRAME_FREE_HEAD BIT32(7) /* in flags: a free block of `order` begins here */
+/* in flags: a block of `order` begins here, free or given out */
+#define FRAME_FREE_HEAD  BIT32(7)
+#define FRAME_GIVEN_HEAD BIT32(6)
 
 struct links { /* at the start of a free block */
 	uint64_t prev, next;
@@ -107,19 +109,17 @@ uint64_t buddy_alloc(struct buddy *b, unsigned order, enum frame_owner owner)
 		b->frames[frame + i].refs = 1;
 	}
 	b->frames[frame].order = (uint8_t)order;
+	b->frames[frame].flags |= FRAME_GIVEN_HEAD;
 	b->n_free -= 1ull << order;
 	return frame;
 }
 
 bool buddy_free(struct buddy *b, uint64_t frame, unsigned order)
 {
-	if (order > FRAME_MAX_ORDER || !IS_ALIGNED(frame, 1ull << order) || frame >= b->n_frames ||
-	    b->n_frames - frame < 1ull << order || b->frames[frame].order != order)
+	if (frame >= b->n_frames || !(b->frames[frame].flags & FRAME_GIVEN_HEAD) ||
+	    b->frames[frame].order != order)
 		return false;
-	for (uint64_t i = 0; i < 1ull << order; i++) {
-		if (b->frames[frame + i].owner <= FRAME_FREE)
-			return false;
-	}
+	b->frames[frame].flags &= (uint8_t)~FRAME_GIVEN_HEAD;
 	for (uint64_t i = 0; i < 1ull << order; i++) {
 		b->frames[frame + i].owner = FRAME_FREE;
 		b->frames[frame + i].refs = 0;

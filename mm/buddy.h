@@ -1,7 +1,7 @@
 /*
  * The arithmetic of the frame allocator: blocks of 2^order frames, split and joined with their
- * buddies. The records are one per frame; a free block's list links lie in the block itself. Pure; the
- * owner locks.
+ * buddies. The records are one per frame; a free block's list links lie in the block itself. Pure;
+ * the owner locks.
  */
 #ifndef MM_BUDDY_H
 #define MM_BUDDY_H

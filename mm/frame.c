@@ -23,12 +23,23 @@ static void *map(uint64_t frame)
 
 void frames_init(struct usable *usable)
 {
-	uint64_t end = usable->n ? usable->ranges[usable->n - 1].end : 0;
-	uint64_t n = end >> PAGE_SHIFT;
-	uint64_t at = usable_take(usable, ALIGN_UP(n * sizeof(struct frame), PAGE_SIZE), UINT64_MAX);
+	uint64_t n, at;
 
-	if (at == UINT64_MAX)
-		panic("no memory for the records of %llu page frames", (unsigned long long)n);
+	for (;;) {
+		const struct mem_range *top = &usable->ranges[usable->n ? usable->n - 1 : 0];
+
+		n = usable->n ? top->end >> PAGE_SHIFT : 0;
+		at = usable_take(usable, ALIGN_UP(n * sizeof(struct frame), PAGE_SIZE), UINT64_MAX);
+		if (at != UINT64_MAX)
+			break;
+		if (usable->n < 2)
+			panic("no memory for the records of %llu page frames",
+			      (unsigned long long)n);
+		/* a little memory far above the rest is worth less than its records take */
+		log_warn("the memory at 0x%llx is not used: no room for records up to there",
+			 (unsigned long long)top->start);
+		usable->n--;
+	}
 	buddy_init(&buddy, phys_to_virt(HPA(at)), n, map);
 	for (uint32_t i = 0; i < usable->n; i++)
 		buddy_add(&buddy, usable->ranges[i].start >> PAGE_SHIFT,

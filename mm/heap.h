@@ -1,6 +1,6 @@
 /*
- * The kernel heap for objects of 16 bytes to many pages. Any core, not from interrupt handlers. Never
- * used on the way of an exit.
+ * The kernel heap for objects of 16 bytes to many pages. Any core, not from interrupt handlers.
+ * Never used on the way of an exit.
  */
 #ifndef MM_HEAP_H
 #define MM_HEAP_H

@@ -34,24 +34,26 @@ struct mem_range hostmap_image(void);
 
 struct usable;
 
-/* Builds the final page tables and switches to them. The direct map covers all ranges of the map; page
- * tables are taken from `usable`, below 4 GiB. `huge`: the CPU has 1 GiB pages. */
+/* Builds the final page tables and switches to them. The direct map covers the ranges of the map as
+ * hosttables.h says; page tables are taken from `usable`, below 4 GiB, until the frame allocator is
+ * there. `huge`: the CPU has 1 GiB pages. */
 void hostmap_init(const struct boot_info *info, struct usable *usable, bool huge);
 
 /* CR3 of every core. */
 extern struct hpa hostmap_root;
 
-/* Maps `size` bytes of device registers uncached, readable and writable; NULL when out of memory. */
+/* Maps `size` bytes of device registers uncached, readable and writable; NULL when out of memory.
+ */
 void *hostmap_device(struct hpa pa, uint64_t size);
 
 /* A stack of `pages` pages with an unmapped page below. Returns its top, 0 when out of memory. */
 uint64_t hostmap_stack(unsigned pages);
 
-/* Walks all tables; the first address that is both writable and executable, or 0. */
-uint64_t hostmap_find_wx(void);
+/* Walks all tables: is there a page that is both writable and executable? `va`: the first one. */
+bool hostmap_find_wx(uint64_t *va);
 
-/* The entries that translate `va`, from the top level down to the one that ends the walk: for reports.
- * Returns how many. */
+/* The entries that translate `va`, from the top level down to the one that ends the walk: for
+ * reports. Returns how many. */
 unsigned hostmap_walk(uint64_t va, uint64_t entries[4]);
 
 #endif

@@ -1,6 +1,8 @@
 /* Which memory may be given out; see usable.h. Pure. */
 #include "mm/usable.h"
 
+#include "mm/hostmap.h"
+
 static void add(struct usable *u, uint64_t start, uint64_t end)
 {
 	if (start < end && u->n < USABLE_MAX)
@@ -14,7 +16,8 @@ void usable_init(struct usable *out, const struct boot_info *info)
 		const struct mem_range *r = &info->ranges[i];
 
 		if (r->kind == MEM_RAM)
-			add(out, ALIGN_UP(r->start, PAGE_SIZE), ALIGN_DOWN(r->end, PAGE_SIZE));
+			add(out, ALIGN_UP(r->start, PAGE_SIZE),
+			    ALIGN_DOWN(MIN(r->end, DIRECT_MAP_SIZE), PAGE_SIZE));
 	}
 }
 

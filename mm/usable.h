@@ -13,15 +13,15 @@ struct usable {
 	struct mem_range ranges[USABLE_MAX]; /* whole pages, sorted, MEM_RAM */
 };
 
-/* Fills `out` from the RAM ranges of the map. */
+/* Fills `out` from the RAM ranges of the map, as far as the direct map reaches. */
 void usable_init(struct usable *out, const struct boot_info *info);
 
 /* Takes [start, end) away, in whole pages. Pieces beyond the table's size are lost to use, which is
  * safe. */
 void usable_reserve(struct usable *u, uint64_t start, uint64_t end);
 
-/* Takes `size` bytes (a multiple of 4 KiB), aligned to a page, off the highest range that lies below
- * `limit`. UINT64_MAX if there is no such range. */
+/* Takes `size` bytes (a multiple of 4 KiB), aligned to a page, off the highest range that lies
+ * below `limit`. UINT64_MAX if there is no such range. */
 uint64_t usable_take(struct usable *u, uint64_t size, uint64_t limit);
 
 #endif
