@@ -320,6 +320,26 @@ run:
 
 # ---- tests ----
 
+# The tiny guests: one assembly file each. bench is there twice, for 32-bit and 64-bit mode.
+TINY_GUESTS := bench bench64 halt hello power_off privileged status triple_fault
+TINY_ELF    := $(TINY_GUESTS:%=$(BUILD)/guests/%.elf)
+
+$(BUILD)/guests/%64.o: tests/guests/%.S tests/guests/guest.h
+	@mkdir -p $(@D)
+	$(call say,AS)
+	$(Q)gcc -m32 -DLONG -c -o $@ $<
+
+$(BUILD)/guests/%.o: tests/guests/%.S tests/guests/guest.h
+	@mkdir -p $(@D)
+	$(call say,AS)
+	$(Q)gcc -m32 -c -o $@ $<
+
+$(BUILD)/guests/%.elf: $(BUILD)/guests/%.o
+	$(call say,LD)
+	$(Q)$(LD) -m elf_i386 -n -Ttext 0x100000 -o $@ $<
+
+tiny-guests: $(TINY_ELF)
+
 tools:
 	@tests/run tools
 
@@ -337,7 +357,7 @@ test-long:
 	@$(SETUP_STEP)
 	@tests/run long
 
-bench: all payloads
+bench: all tiny-guests
 	@tests/bench/run
 
 format-check:
@@ -367,6 +387,6 @@ help:
 	@echo "QEMU_ACCEL=kvm QEMU_CPU=host   with run: on a machine with nested virtualization"
 
 FORCE:
-.PHONY: all FORCE unit payloads demo run tools layering system test test-long bench format-check clean help
+.PHONY: all FORCE tiny-guests unit payloads demo run tools layering system test test-long bench format-check clean help
 
 -include $(addsuffix .d,$(ALL_OBJ) $(UNIT_OBJ)) $(OUT)/offsets.d

@@ -1,0 +1,55 @@
+"""Tiny guests, one behaviour each, and how the machine ends."""
+
+import os
+
+import pytest
+
+import skerry
+
+
+def tiny(name, **more):
+    more.setdefault("debug_exit", True)
+    return skerry.multiboot(name.replace("_", "-"), name + ".elf", **more)
+
+
+def files(*names):
+    return {n + ".elf": os.path.join(skerry.BUILD, "guests", n + ".elf") for n in names}
+
+
+@pytest.mark.parametrize("name, ending, status", [
+    ("hello", "it ended with status 0", "ok"),
+    ("privileged", "it ended with status 0", "ok"),
+    ("status", "it ended with status 42", "guest failed"),
+    ("halt", "it halted with interrupts off", "ok"),
+    ("power_off", "it powered itself off", "ok"),
+])
+def test_tiny_guest(boot, name, ending, status):
+    machine = boot(skerry.config(tiny(name, serial="console")), files(name))
+    machine.expect_text(ending)
+    assert machine.wait() == status
+
+
+def test_triple_fault_leaves_a_record(boot):
+    machine = boot(skerry.config(tiny("triple_fault"), tiny("hello", serial="console")),
+                   files("triple_fault", "hello"))
+    machine.expect("guest triple-fault crashed: it ran into a triple fault at RIP 0x[0-9a-f]+")
+    machine.expect("rip [0-9a-f]{16}")
+    machine.expect("exit -0: shutdown")
+    assert machine.wait() == "guest failed"
+
+
+def test_string_output_and_prefixes(boot):
+    machine = boot(skerry.config(tiny("privileged", serial="console"),
+                                 tiny("hello", serial="console")), files("privileged", "hello"))
+    machine.expect(["privileged: a line by rep outsb", "hello: hello from a tiny guest"])
+    machine.expect(["privileged: a line by rep outsb", "hello: hello from a tiny guest"])
+    assert machine.wait() == "ok"
+
+
+def test_invaders_shows_its_screen(boot):
+    machine = boot(skerry.config(skerry.multiboot("inv", "invaders.exec"), when_idle="shell"))
+    machine.prompt()
+    for _ in range(20):
+        if "INVADERS" in machine.command("screen inv").upper():
+            return
+    raise AssertionError("no invaders on the screen")

@@ -1,0 +1,108 @@
+"""An unmodified Debian kernel in a guest, and what the administrator does with it."""
+
+import re
+import time
+
+import pytest
+
+import skerry
+
+SHELL = "guest# "
+
+
+def guest_command(machine, line):
+    """Types a command into the attached guest; returns what it printed."""
+    machine.sendline(line + "; echo end-of-$((40+2))")
+    machine.expect_text("end-of-42")
+    text = machine.before
+    machine.expect_text(SHELL)
+    return text
+
+
+def uptime(machine):
+    return float(re.search(r"(\d+\.\d+) \d+\.\d+", guest_command(machine, "cat /proc/uptime"))[1])
+
+
+def test_life_of_a_guest(boot):
+    machine = boot(skerry.config(skerry.linux("web", memory="512M"), attach="web",
+                                 when_idle="shell"), cpus=2, memory="2G")
+    machine.expect_text(SHELL)
+    assert "6.1.0" in guest_command(machine, "uname -r")
+    assert "svm" not in guest_command(machine, "grep -m1 flags /proc/cpuinfo").split()
+    assert "kvm-clock" in guest_command(
+        machine, "cat /sys/devices/system/clocksource/clocksource0/current_clocksource")
+    log = guest_command(machine, "dmesg | grep -E 'unchecked MSR|lockup|Call Trace|BUG:'")
+    assert "] " not in log
+
+    # out, pause, and back: the pause is no time for the guest
+    before = uptime(machine)
+    machine.detach()
+    free = machine.json("memory")
+    machine.command("pause web")
+    assert machine.json("list")[0]["state"] == "paused"
+    time.sleep(5)
+    machine.command("resume web")
+    stats = machine.command("stats web")
+    assert re.search(r"cpuid +[1-9]", stats) and re.search(r"io +[1-9]", stats)
+    assert "512 MiB" in machine.command("info web")
+    machine.sendline("attach web")
+    machine.expect_text("attached to web")
+    assert before <= uptime(machine) < before + 4
+
+    machine.sendline("reboot")
+    machine.expect_text("Linux version")
+    machine.expect_text(SHELL)
+    machine.sendline("poweroff")
+    machine.prompt()
+    assert machine.json("list")[0]["state"] == "stopped"
+
+    machine.command("start web")
+    machine.command("reset web")
+    machine.command("stop web")
+    machine.command("destroy web")
+    assert machine.json("list")[0]["state"] == "created"
+    assert machine.json("memory") != free
+    machine.sendline("poweroff")
+    assert machine.wait() == "ok"
+
+
+@pytest.mark.parametrize("cpus", [1, 2])
+def test_two_guests_at_once(boot, cpus):
+    machine = boot(skerry.config(skerry.linux("one"), skerry.linux("two"), attach="one",
+                                 when_idle="poweroff"), cpus=cpus)
+    for name in ("one", "two"):
+        if name == "two":
+            machine.sendline("attach two")
+        machine.sendline("")
+        machine.expect_text(SHELL)
+        assert "Linux" in guest_command(machine, "uname")
+        machine.detach()
+    for name in ("one", "two"):
+        machine.sendline("attach " + name)
+        machine.expect_text("attached to " + name)
+        machine.sendline("poweroff")
+        if name == "one":
+            machine.prompt()
+    assert machine.wait() == "ok"
+
+
+@pytest.mark.parametrize("firmware, cpus", [("bios", 1), ("bios", 4), ("bios", 8), ("uefi", 1),
+                                            ("uefi", 4)])
+def test_boots_on(boot, firmware, cpus):
+    machine = boot(skerry.config(skerry.linux("web"), attach="web", when_idle="poweroff"),
+                   firmware=firmware, cpus=cpus)
+    machine.expect_text(SHELL)
+    machine.detach()
+    shown = machine.json("cpus")
+    assert len(shown["cpus"] if isinstance(shown, dict) else shown) == cpus
+    machine.sendline("attach web")
+    machine.sendline("poweroff")
+    assert machine.wait() == "ok"
+
+
+def test_memory_of_the_hypervisor_itself(boot):
+    machine = boot(skerry.config(when_idle="shell"), cpus=4)
+    machine.prompt()
+    text = machine.command("memory")
+    kib = int(re.search(r"hypervisor in all, without records +(\d+) KiB", text)[1])
+    assert kib <= 6 * 1024
