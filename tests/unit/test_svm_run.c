@@ -360,7 +360,7 @@ static void test_every_intercept_is_known(void **state)
 			if (!(words[w].mask >> bit & 1))
 				continue;
 			m->exit_code = words[w].first + bit;
-			svm_decode(m, false, &exit);
+			svm_decode(m, &exit);
 			if (m->exit_code != VMEXIT_FERR_FREEZE)
 				assert_int_not_equal(exit.kind, EXIT_UNKNOWN);
 			known++;
