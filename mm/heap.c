@@ -53,11 +53,17 @@ static void list_remove(struct heap_page *p)
 		p->next->prev = p->prev;
 }
 
+/* Where the first object of a page lies. */
+static size_t first_object(unsigned shift)
+{
+	return ALIGN_UP(sizeof(struct heap_page), (size_t)1 << shift);
+}
+
 static struct heap_page *page_new(unsigned shift)
 {
 	struct hpa pa = frame_alloc(FRAME_HEAP);
 	struct heap_page *p;
-	size_t first = ALIGN_UP(sizeof(*p), (size_t)1 << shift);
+	size_t first = first_object(shift);
 
 	if (hpa_is_none(pa))
 		return NULL;
@@ -158,7 +164,8 @@ static void small_free(void *p)
 
 	spin_lock(&lock);
 	if (page->magic != PAGE_MAGIC || !page->used ||
-	    !IS_ALIGNED((uintptr_t)p, (uintptr_t)1 << page->shift)) {
+	    !IS_ALIGNED((uintptr_t)p, (uintptr_t)1 << page->shift) ||
+	    (uintptr_t)p - (uintptr_t)page < first_object(page->shift)) {
 		spin_unlock(&lock);
 		panic("heap: %p was freed but not given out", p);
 	}

@@ -24,12 +24,13 @@ void usable_init(struct usable *out, const struct boot_info *info)
 /* Opens a place at index `at`; what falls off a full table's end is lost to use. */
 static void insert(struct usable *u, uint32_t at, struct mem_range r)
 {
+	if (at == USABLE_MAX)
+		return;
 	if (u->n < USABLE_MAX)
 		u->n++;
 	for (uint32_t i = u->n - 1; i > at; i--)
 		u->ranges[i] = u->ranges[i - 1];
-	if (at < u->n)
-		u->ranges[at] = r;
+	u->ranges[at] = r;
 }
 
 static void remove(struct usable *u, uint32_t at)
@@ -41,29 +42,23 @@ static void remove(struct usable *u, uint32_t at)
 
 void usable_reserve(struct usable *u, uint64_t start, uint64_t end)
 {
-	uint32_t i = 0;
-
 	start = ALIGN_DOWN(start, PAGE_SIZE);
 	end = ALIGN_UP(end, PAGE_SIZE);
-	while (start < end && i < u->n) {
+	if (start >= end)
+		return;
+	for (uint32_t i = 0; i < u->n; i++) {
 		struct mem_range *r = &u->ranges[i];
-		struct mem_range rest = {end, r->end, MEM_RAM};
 
-		if (r->end <= start || r->start >= end) {
-			i++;
+		if (r->end <= start || r->start >= end)
 			continue;
-		}
-		if (r->start >= start) {
-			r->start = MIN(end, r->end);
-		} else {
+		if (r->start < start && r->end > end)
+			insert(u, i + 1, (struct mem_range){end, r->end, MEM_RAM});
+		if (r->start < start)
 			r->end = start;
-			if (rest.start < rest.end)
-				insert(u, ++i, rest);
-		}
-		if (u->ranges[i].start == u->ranges[i].end)
-			remove(u, i);
+		else if (r->end > end)
+			r->start = end;
 		else
-			i++;
+			remove(u, i--); /* all of it */
 	}
 }
 

@@ -36,6 +36,9 @@ static int end(void **state)
 	free(memory);
 	free(records);
 	free(model);
+	memory = NULL;
+	records = NULL;
+	model = NULL;
 	return 0;
 }
 
@@ -159,11 +162,9 @@ static void test_random(void **state)
 		for (unsigned i = 0; i < 400; i++) {
 			if (broken_random() % 5 < 3 && n < ARRAY_SIZE(taken)) {
 				unsigned order = (unsigned)(broken_random() % 8);
-				enum frame_owner owner =
-					(enum frame_owner)(FRAME_HYPERVISOR +
-							   broken_random() %
-								   (FRAME_OWNER_COUNT -
-								    FRAME_HYPERVISOR));
+				enum frame_owner owner = (enum frame_owner)(
+					FRAME_HYPERVISOR +
+					broken_random() % (FRAME_OWNER_COUNT - FRAME_HYPERVISOR));
 				bool possible = fits(order);
 				uint64_t f = take(order, owner);
 
@@ -185,7 +186,6 @@ static void test_random(void **state)
 			give(taken[n].frame, taken[n].order);
 		check();
 		end(NULL);
-		begin(0);
 	}
 }
 

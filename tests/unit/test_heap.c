@@ -1,6 +1,6 @@
 /*
- * The kernel heap over frames of the C library's heap, so that AddressSanitizer sees what is touched
- * after its frame was given back; panic() jumps back into the test.
+ * The kernel heap over frames of the C library's heap, so that AddressSanitizer sees what is
+ * touched after its frame was given back; panic() jumps back into the test.
  */
 #include "tests/unit/broken.h"
 
@@ -153,8 +153,8 @@ static void expect_bytes(const uint8_t *p, uint8_t value, size_t n)
 
 static void test_sizes(void **state)
 {
-	static const size_t sizes[] = {0,    1,	   15,	 16,   17,    31,    32,    33,
-				       511,  512,  513,	 1023, 1024,  1025,  2048,  4095,
+	static const size_t sizes[] = {0,    1,    15,   16,   17,    31,    32,    33,
+				       511,  512,  513,  1023, 1024,  1025,  2048,  4095,
 				       4096, 4097, 8192, 8193, 65536, 65537, 100000};
 
 	(void)state;
@@ -205,7 +205,8 @@ static void test_no_frames(void **state)
 	expect_empty();
 }
 
-/* Objects keep their bytes whatever happens around them, begin as zeros, and leave nothing behind. */
+/* Objects keep their bytes whatever happens around them, begin as zeros, and leave nothing behind.
+ */
 static void test_random(void **state)
 {
 	static struct {
@@ -265,24 +266,29 @@ static void test_no_overlap(void **state)
 static void test_bad_free(void **state)
 {
 	uint8_t *p = heap_alloc(100), *q = heap_alloc(100), *large = heap_alloc(20000);
+	uint8_t *tiny = heap_alloc(16);
 	static uint8_t other[3 * PAGE_SIZE];
 
 	(void)state;
-	assert_true(p && q && large);
+	assert_true(p && q && large && tiny);
 	heap_free(p);
 	assert_true(free_panics(p));
 	assert_non_null(strstr(said, "twice"));
 	assert_true(free_panics(q + 16)); /* within an object */
 	assert_true(free_panics(q + 8));  /* not even aligned */
-	assert_true(free_panics((uint8_t *)ALIGN_DOWN((uintptr_t)q, PAGE_SIZE) + 16));
+	/* within the header of a page */
+	for (unsigned at = 16; (ALIGN_DOWN((uintptr_t)tiny, PAGE_SIZE) + at) < (uintptr_t)tiny;
+	     at += 16)
+		assert_true(free_panics((uint8_t *)ALIGN_DOWN((uintptr_t)tiny, PAGE_SIZE) + at));
 	assert_true(free_panics(large + PAGE_SIZE));
 	assert_true(free_panics(large + 128));
 	/* memory of others */
 	assert_true(free_panics((uint8_t *)ALIGN_UP((uintptr_t)other, PAGE_SIZE)));
 	assert_true(free_panics((uint8_t *)ALIGN_UP((uintptr_t)other, PAGE_SIZE) + 64));
 	/* and nothing was done by all that */
-	assert_int_equal(stats().objects, 2);
+	assert_int_equal(stats().objects, 3);
 	heap_free(q);
+	heap_free(tiny);
 	heap_free(large);
 	expect_empty();
 }

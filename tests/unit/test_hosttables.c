@@ -320,7 +320,8 @@ static void test_windows(void **state)
 	expect_no_wx();
 }
 
-/* The other cores share the top-level table: what is mapped later must not need a new entry there. */
+/* The other cores share the top-level table: what is mapped later must not need a new entry there.
+ */
 static void test_windows_shared(void **state)
 {
 	uint64_t before[512];

@@ -88,3 +88,9 @@ test_cpu_model_SRC := guests/cpu_model.c
 
 UNIT_TESTS += test_reason
 test_reason_SRC := lib/reason.c
+
+UNIT_TESTS += test_buddy test_heap test_hosttables test_usable
+test_buddy_SRC := mm/buddy.c
+test_heap_SRC := mm/heap.c
+test_hosttables_SRC := mm/hosttables.c
+test_usable_SRC := mm/usable.c
