@@ -346,7 +346,7 @@ tools:
 layering:
 	@tests/run layering
 
-system: all payloads
+system: all payloads tiny-guests
 	@tests/run system $(TESTS)
 
 test:

@@ -44,8 +44,11 @@ main:
 	bt $31, %ecx
 	jnc failed
 
+	mov $0x200000, %eax /* a page's address, or the emulator finds fault with it first */
 	CHECK(3, 6, vmrun %eax)
+	mov $0x200000, %eax
 	CHECK(4, 6, vmload %eax)
+	mov $0x200000, %eax
 	CHECK(5, 6, vmsave %eax)
 	CHECK(6, 6, clgi)
 	CHECK(7, 6, stgi)
