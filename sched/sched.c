@@ -96,7 +96,9 @@ struct percpu *sched_least_loaded(void)
 	struct percpu *best = NULL;
 
 	for (uint32_t i = 0; i < n_cpus; i++) {
-		if (percpus[i]->hv_on && (!best || runqs[i].n_entities < runq_of(best)->n_entities))
+		/* of equals the last: the first one also has the console */
+		if (percpus[i]->hv_on &&
+		    (!best || runqs[i].n_entities <= runq_of(best)->n_entities))
 			best = percpus[i];
 	}
 	return best;
