@@ -81,14 +81,16 @@ boot_entry32:
 	mov %ebx, %edi
 	mov $0x80000000, %eax
 	cpuid
+	lea PHYS(no_long_mode)(%ebp), %esi
 	cmp $0x80000001, %eax
-	jb stop
+	jb refuse
 	mov $0x80000001, %eax
 	cpuid
 	bt $29, %edx
-	jnc stop
+	jnc refuse
+	lea PHYS(no_nx)(%ebp), %esi
 	bt $20, %edx
-	jnc stop
+	jnc refuse
 	mov %edi, %ebx
 
 	/* the first 4 GiB by 2 MiB pages, for the identity and the direct map */
@@ -142,9 +144,39 @@ boot_entry32:
 	push %eax
 	lret
 
-stop:	/* not loaded by multiboot2 with what the header asks for, or not a 64-bit processor */
+/* Says the sentence at ESI on COM1, at 115200 baud whatever its state was, and stops. A port that is
+ * not there, or never ready, costs some time. */
+refuse:
+	lea PHYS(com1_setup)(%ebp), %edi
+	mov $0x3f8, %edx
+	mov $5, %ecx
+1:	mov (%edi), %dl
+	mov 1(%edi), %al
+	out %al, %dx
+	add $2, %edi
+	loop 1b
+2:	mov $0xfd, %dl /* line status: can it take a byte? */
+	mov $100000, %ecx
+3:	in %dx, %al
+	test $0x20, %al
+	loopz 3b
+	mov $0xf8, %dl
+	lodsb
+	test %al, %al
+	jz stop
+	out %al, %dx
+	jmp 2b
+
+stop:	/* so, too, when not loaded by multiboot2 with what the header asks for */
 	hlt
 	jmp stop
+
+com1_setup: /* low byte of the port, value: divisor 1, 8N1, no interrupts */
+	.byte 0xfb, 0x83, 0xf8, 1, 0xf9, 0, 0xfb, 0x03, 0xf9, 0
+no_long_mode:
+	.asciz "\r\nSkerry needs a 64-bit processor, and this is none.\r\n"
+no_nx:
+	.asciz "\r\nSkerry needs no-execute pages: switch NX (execute disable) on in the firmware set-up.\r\n"
 
 	.code64
 entry64_low:
