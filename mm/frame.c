@@ -90,10 +90,11 @@ void frames_stats(struct frame_stats *out)
 {
 	*out = (struct frame_stats){0};
 	spin_lock(&lock);
-	out->total = n_managed;
+	out->total = n_managed + hostmap_early_tables;
 	out->free = buddy.n_free;
 	memcpy(out->by_owner, by_owner, sizeof(by_owner));
 	out->by_owner[FRAME_FREE] = buddy.n_free;
+	out->by_owner[FRAME_PAGE_TABLE] += hostmap_early_tables;
 	out->record_bytes = buddy.n_frames * sizeof(struct frame);
 	for (unsigned i = 0; i <= FRAME_MAX_ORDER; i++) {
 		if (buddy.head[i] != BUDDY_NONE)

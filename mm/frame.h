@@ -46,7 +46,7 @@ static inline struct hpa frame_alloc(enum frame_owner owner)
 struct frame *frame_record(struct hpa pa);
 
 struct frame_stats {
-	uint64_t total, free; /* frames that the allocator manages */
+	uint64_t total, free; /* frames that the allocator manages, and the first page tables */
 	uint64_t by_owner[FRAME_OWNER_COUNT];
 	uint64_t record_bytes; /* the frame records themselves */
 	uint64_t largest_order;

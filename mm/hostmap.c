@@ -16,6 +16,7 @@
 extern uint8_t image_start[], image_text_end[], image_rodata_end[], image_end[];
 
 struct hpa hostmap_root;
+uint64_t hostmap_early_tables;
 
 static struct spinlock lock;
 static struct hosttables tables;
@@ -30,8 +31,10 @@ static uint64_t table_new(void)
 		return frame_alloc(FRAME_PAGE_TABLE).v;
 	/* the boot page tables reach the first 4 GiB */
 	pa = usable_take(early, PAGE_SIZE, 4 * GIB);
-	if (pa != UINT64_MAX)
+	if (pa != UINT64_MAX) {
 		memset(phys_to_virt(HPA(pa)), 0, PAGE_SIZE);
+		hostmap_early_tables++;
+	}
 	return pa;
 }
 

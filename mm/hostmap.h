@@ -42,6 +42,9 @@ void hostmap_init(const struct boot_info *info, struct usable *usable, bool huge
 /* CR3 of every core. */
 extern struct hpa hostmap_root;
 
+/* Page tables that were made before the frame allocator, which knows nothing of them. */
+extern uint64_t hostmap_early_tables;
+
 /* Maps `size` bytes of device registers uncached, readable and writable; NULL when out of memory.
  */
 void *hostmap_device(struct hpa pa, uint64_t size);
