@@ -13,6 +13,8 @@
 
 #define PTE_KEY(e) ((e) >> 59 & 15)
 
+#define PTE_PAE_RESERVED (BIT(63) - BIT(52)) /* free for software in long mode */
+
 #define PF_PRESENT  BIT32(0)
 #define PF_RESERVED BIT32(3)
 #define PF_KEY      BIT32(5)
@@ -86,6 +88,8 @@ static uint64_t reserved64(const struct code_context *c)
 {
 	uint64_t r = ADDRESS_MASK & ~(BIT(c->phys_bits) - 1);
 
+	if (!(c->efer & EFER_LMA))
+		r |= PTE_PAE_RESERVED;
 	return c->efer & EFER_NXE ? r : r | PTE_NX;
 }
 
@@ -145,7 +149,7 @@ static bool walk_pae(const struct gmem *m, const struct code_context *c, uint64_
 		*error = 0;
 		return false;
 	}
-	if (pdpte & (ADDRESS_MASK & ~(BIT(c->phys_bits) - 1))) {
+	if (pdpte & (reserved64(c) | PTE_NX)) {
 		*error = PF_PRESENT | PF_RESERVED;
 		return false;
 	}
@@ -207,11 +211,7 @@ static bool permitted(const struct code_context *c, unsigned access, const struc
 			return false;
 		return user || !w->user || !(c->cr4 & CR4_SMEP);
 	}
-	if (!user && w->user && (c->cr4 & CR4_SMAP) &&
-	    ((access & WALK_IMPLICIT) || !(c->rflags & RFLAGS_AC)))
-		return false;
-	if ((access & WALK_WRITE) && !w->writable && (user || (c->cr0 & CR0_WP)))
-		return false;
+	/* first, as the error code tells it beside any other violation */
 	if ((c->cr4 & CR4_PKE) && (c->efer & EFER_LMA) && w->user) {
 		unsigned rights = c->pkru >> (2 * w->key) & 3; /* 0: no access, 1: no write */
 
@@ -221,7 +221,10 @@ static bool permitted(const struct code_context *c, unsigned access, const struc
 			return false;
 		}
 	}
-	return true;
+	if (!user && w->user && (c->cr4 & CR4_SMAP) &&
+	    ((access & WALK_IMPLICIT) || !(c->rflags & RFLAGS_AC)))
+		return false;
+	return !(access & WALK_WRITE) || w->writable || !(user || (c->cr0 & CR0_WP));
 }
 
 /* Sets accessed and dirty bits as the processor would, one entry at a time and only where the entry

@@ -94,3 +94,7 @@ test_buddy_SRC := mm/buddy.c
 test_heap_SRC := mm/heap.c
 test_hosttables_SRC := mm/hosttables.c
 test_usable_SRC := mm/usable.c
+
+UNIT_TESTS += test_gwalk test_gwalk_random
+test_gwalk_SRC := guests/gwalk.c mm/gmem.c
+test_gwalk_random_SRC := $(test_gwalk_SRC)
