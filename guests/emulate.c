@@ -135,7 +135,7 @@ static bool locate(struct emul *e, unsigned seg, uint64_t offset, unsigned size,
 	out->len[0] = (unsigned)room;
 	out->len[1] = size - (unsigned)room;
 	linear += room;
-	if (!(e->ctx->efer & EFER_LMA))
+	if (!code_is_64bit(e->ctx))
 		linear = (uint32_t)linear;
 	return gwalk_any(e->mem, e->ctx, linear, access, &out->gpa[1], &e->fault) ||
 	       walk_fault(e, seg);

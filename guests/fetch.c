@@ -81,12 +81,12 @@ unsigned insn_fetch(struct gmem *mem, const struct code_context *c, uint8_t *buf
 			.kind = EVENT_EXCEPTION, .vector = VEC_GP, .has_error = true};
 		return 0;
 	}
-	if (!(c->efer & EFER_LMA))
+	if (!code_is_64bit(c))
 		gva = (uint32_t)gva;
 	got = fetch_part(mem, c, gva, buf, n, fault);
 	if (unlikely(got && got < n)) {
 		gva += got;
-		if (!(c->efer & EFER_LMA))
+		if (!code_is_64bit(c))
 			gva = (uint32_t)gva;
 		/* the instruction may well end before the page that cannot be read */
 		got += fetch_part(mem, c, gva, buf + got, n - got, &second);

@@ -98,3 +98,6 @@ test_usable_SRC := mm/usable.c
 UNIT_TESTS += test_gwalk test_gwalk_random
 test_gwalk_SRC := guests/gwalk.c mm/gmem.c
 test_gwalk_random_SRC := $(test_gwalk_SRC)
+
+UNIT_TESTS += test_fetch
+test_fetch_SRC := guests/fetch.c guests/gwalk.c mm/gmem.c
