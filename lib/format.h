@@ -1,5 +1,6 @@
 /*
- * Formatting: klibc's vsnprintf in the hypervisor, the C library's in unit tests. No floating point.
+ * Formatting: klibc's vsnprintf in the hypervisor, the C library's in unit tests. No floating
+ * point.
  */
 #ifndef LIB_FORMAT_H
 #define LIB_FORMAT_H

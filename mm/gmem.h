@@ -14,17 +14,18 @@
 #define GMEM_CHUNK_SIZE  LARGE_PAGE_SIZE
 
 /* RAM ends here at the latest below 4 GiB; the rest continues at 4 GiB. Between them: devices. */
-#define GMEM_HOLE_START  0xC0000000ull
-#define GMEM_HOLE_END    0x100000000ull
+#define GMEM_HOLE_START 0xC0000000ull
+#define GMEM_HOLE_END   0x100000000ull
 
 struct gmem {
-	uint8_t **chunk;   /* host address of each 2 MiB of guest-physical space; NULL: no RAM there */
+	uint8_t *
+		*chunk; /* host address of each 2 MiB of guest-physical space; NULL: no RAM there */
 	uint64_t n_chunks; /* entries of `chunk` */
 	uint64_t size;     /* bytes of RAM, a multiple of 2 MiB */
 };
 
-/* Host address of guest-physical `gpa` if the `len` bytes (at most up to the end of the 2 MiB chunk)
- * are RAM, else NULL. For reading only. */
+/* Host address of guest-physical `gpa` if the `len` bytes (at most up to the end of the 2 MiB
+ * chunk) are RAM, else NULL. For reading only. */
 static inline const void *gmem_ptr(const struct gmem *m, uint64_t gpa, uint64_t len)
 {
 	uint64_t i = gpa >> GMEM_CHUNK_SHIFT;

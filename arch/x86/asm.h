@@ -69,7 +69,8 @@ static inline struct cpuid_regs cpuid(uint32_t leaf, uint32_t subleaf)
 	return r;
 }
 
-/* Not ordered with earlier loads; ordered enough for time keeping and measurements within a core. */
+/* Not ordered with earlier loads; ordered enough for time keeping and measurements within a core.
+ */
 static inline uint64_t rdtsc(void)
 {
 	uint32_t lo, hi;
@@ -78,17 +79,17 @@ static inline uint64_t rdtsc(void)
 	return lo | (uint64_t)hi << 32;
 }
 
-#define DEFINE_CONTROL_REGISTER(cr)                                                                \
-	static inline uint64_t read_##cr(void)                                                     \
-	{                                                                                          \
-		uint64_t v;                                                                        \
-                                                                                                   \
-		__asm__ volatile("mov %%" #cr ", %0" : "=r"(v)::"memory");                         \
-		return v;                                                                          \
-	}                                                                                          \
-	static inline void write_##cr(uint64_t v)                                                  \
-	{                                                                                          \
-		__asm__ volatile("mov %0, %%" #cr ::"r"(v) : "memory");                            \
+#define DEFINE_CONTROL_REGISTER(cr)                                        \
+	static inline uint64_t read_##cr(void)                             \
+	{                                                                  \
+		uint64_t v;                                                \
+                                                                           \
+		__asm__ volatile("mov %%" #cr ", %0" : "=r"(v)::"memory"); \
+		return v;                                                  \
+	}                                                                  \
+	static inline void write_##cr(uint64_t v)                          \
+	{                                                                  \
+		__asm__ volatile("mov %0, %%" #cr ::"r"(v) : "memory");    \
 	}
 
 DEFINE_CONTROL_REGISTER(cr0)

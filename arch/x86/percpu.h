@@ -1,6 +1,6 @@
 /*
- * The per-CPU area. GS points at it on every core from its first C instruction on; the self pointer is
- * first, and the stack protector's canary stands where gcc and clang look for it (%gs:40).
+ * The per-CPU area. GS points at it on every core from its first C instruction on; the self pointer
+ * is first, and the stack protector's canary stands where gcc and clang look for it (%gs:40).
  *
  * Fields are written by their own core only, except `requests` (any core, atomically).
  */
@@ -12,8 +12,8 @@
 
 #define MAX_CPUS 256
 
-/* What other cores (and interrupt handlers of this one) ask of a core; taken by the core's main loop
- * and looked at before each guest entry. */
+/* What other cores (and interrupt handlers of this one) ask of a core; taken by the core's main
+ * loop and looked at before each guest entry. */
 enum core_request {
 	CORE_RESCHEDULE = BIT32(0), /* the run queue changed, or the time slice is over */
 	CORE_CONSOLE = BIT32(1),    /* console work is waiting (boot CPU only) */
@@ -47,13 +47,14 @@ struct percpu {
 	void *hv_pages; /* the back end's per-CPU memory (hv_ops.cpu_pages) */
 	struct hpa hv_pages_pa;
 	bool hv_on;
-	int64_t tsc_skew; /* this core's TSC minus the boot CPU's, as measured at boot, in ticks */
+	int64_t tsc_skew;  /* this core's TSC minus the boot CPU's, as measured at boot, in ticks */
 	uint64_t idle_tsc; /* ticks spent halted */
 
 	void *sched; /* struct runq, owned by sched/ */
 };
 
-_Static_assert(offsetof(struct percpu, canary) == 40, "the compilers look for the canary at %gs:40");
+_Static_assert(offsetof(struct percpu, canary) == 40,
+	       "the compilers look for the canary at %gs:40");
 
 extern struct percpu *percpus[MAX_CPUS]; /* by index; NULL beyond n_cpus */
 extern uint32_t n_cpus;                  /* cores that are up */

@@ -192,8 +192,9 @@ void machine_exit(enum machine_status status)
 	if (configured) {
 		switch (options.exit) {
 		case MACHINE_EXIT_ACPI:
-			why = status == STATUS_PANIC ? "after a panic it stays on for the report to be read"
-						     : off_by_acpi();
+			why = status == STATUS_PANIC
+				      ? "after a panic it stays on for the report to be read"
+				      : off_by_acpi();
 			break;
 		case MACHINE_EXIT_ISA_DEBUG:
 			why = off_by_isa_debug(status);

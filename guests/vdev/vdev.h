@@ -4,7 +4,8 @@
  *
  * A device is plain data (its state structure) beside one pointer to this host interface. It
  * touches nothing else, so it builds and runs in a unit test on the developer's machine. All calls
- * into a device and its timers are made by one vCPU at a time (the machine's lock, guests/machine.c).
+ * into a device and its timers are made by one vCPU at a time (the machine's lock,
+ * guests/machine.c).
  *
  * Time is guest time: nanoseconds since the guest was created, standing still while it is paused.
  * A device with timers keeps the next point at which it wants to be called in a field `deadline`
@@ -43,15 +44,16 @@ struct vdev_host {
 	/* Sets the level of an interrupt line (LINE_*); an edge is a low-high pair. */
 	void (*line)(void *ctx, unsigned line, bool level);
 
-	/* Sends a message-signalled interrupt as a write of `data` to `addr` (the 0xFEExxxxx format).
-	 * The I/O APIC delivers through this too. */
+	/* Sends a message-signalled interrupt as a write of `data` to `addr` (the 0xFEExxxxx
+	 * format). The I/O APIC delivers through this too. */
 	void (*msi)(void *ctx, uint64_t addr, uint32_t data);
 
 	/* The 8259 pair's INT output changed. */
 	void (*pic_int)(void *ctx, bool level);
 
-	/* A byte leaves the guest's serial port. False: no room now; the device keeps the byte, shows
-	 * its transmitter as busy, and tries again when the machine calls vuart_tx_ready(). */
+	/* A byte leaves the guest's serial port. False: no room now; the device keeps the byte,
+	 * shows its transmitter as busy, and tries again when the machine calls vuart_tx_ready().
+	 */
 	bool (*serial_out)(void *ctx, uint8_t byte);
 
 	/* The guest asked for its power to be switched, or ended itself with `value`. */
@@ -65,23 +67,23 @@ struct vdev_host {
  */
 struct vdev_field {
 	const char *name;
-	const char *doc;   /* half a sentence: what it holds, units */
-	uint16_t offset;   /* in the state structure */
-	uint16_t size;     /* of one element, in bytes: 1, 2, 4 or 8 */
-	uint16_t count;    /* elements; 1 for a plain member */
-	uint64_t reset;    /* each element's value after reset */
+	const char *doc; /* half a sentence: what it holds, units */
+	uint16_t offset; /* in the state structure */
+	uint16_t size;   /* of one element, in bytes: 1, 2, 4 or 8 */
+	uint16_t count;  /* elements; 1 for a plain member */
+	uint64_t reset;  /* each element's value after reset */
 };
 
-#define VDEV_FIELD(type, member, reset_, doc_)                                                     \
-	{                                                                                          \
-		.name = #member, .doc = doc_, .offset = offsetof(type, member),                    \
-		.size = sizeof(((type *)0)->member), .count = 1, .reset = (uint64_t)(reset_)        \
+#define VDEV_FIELD(type, member, reset_, doc_)                                               \
+	{                                                                                    \
+		.name = #member, .doc = doc_, .offset = offsetof(type, member),              \
+		.size = sizeof(((type *)0)->member), .count = 1, .reset = (uint64_t)(reset_) \
 	}
-#define VDEV_ARRAY(type, member, reset_, doc_)                                                     \
-	{                                                                                          \
-		.name = #member, .doc = doc_, .offset = offsetof(type, member),                    \
-		.size = sizeof(((type *)0)->member[0]),                                            \
-		.count = ARRAY_SIZE(((type *)0)->member), .reset = (uint64_t)(reset_)               \
+#define VDEV_ARRAY(type, member, reset_, doc_)                                                    \
+	{                                                                                         \
+		.name = #member, .doc = doc_, .offset = offsetof(type, member),                   \
+		.size = sizeof(((type *)0)->member[0]), .count = ARRAY_SIZE(((type *)0)->member), \
+		.reset = (uint64_t)(reset_)                                                       \
 	}
 
 struct vdev_type {
