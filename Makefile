@@ -1,6 +1,7 @@
 # Skerry: builds the hypervisor, its CD images and its tests. `make help` lists what can be made.
 #
-# Everything that is made goes to build/ (with another compiler than gcc, to build/<compiler>/).
+# Everything that is made goes to build/ (with another compiler than gcc, to build/<compiler>/; with
+# DEBUG=1, which adds checks at run time, to debug/ below that).
 # Third-party code comes to build/third-party/ by tools/fetch.
 
 VERSION := 0.1.0
@@ -16,7 +17,7 @@ IS_CLANG := $(findstring clang,$(shell $(CC) --version 2>/dev/null))
 
 # What every compiler shares, and what this one makes.
 BUILD := build
-OUT   := $(if $(filter gcc,$(CC)),$(BUILD),$(BUILD)/$(notdir $(CC)))
+OUT   := $(if $(filter gcc,$(CC)),$(BUILD),$(BUILD)/$(notdir $(CC)))$(if $(DEBUG),/debug)
 
 # make V=1 shows whole commands, make -s nothing.
 Q := $(if $(V),,@)
@@ -35,12 +36,13 @@ LIB_SRC := lib/format.c lib/json_out.c lib/log.c lib/reason.c lib/string.c
 
 BOOT_SRC := boot/header.S boot/acpi_tables.c boot/cmdline.c boot/main.c boot/multiboot2.c
 
-ARCH_SRC := arch/x86/ap.S arch/x86/call.c arch/x86/exit_names.c arch/x86/features.c \
+ARCH_SRC := arch/x86/ap.S arch/x86/exit_names.c arch/x86/features.c \
 	arch/x86/fpu.c arch/x86/gdt.c arch/x86/hv.c arch/x86/ioapic.c arch/x86/lapic.c \
 	arch/x86/mitigations.c \
 	arch/x86/mitigations_choose.c arch/x86/oops.c arch/x86/oops_words.c arch/x86/power.c \
 	arch/x86/smp.c arch/x86/symbols.c arch/x86/trampoline.c arch/x86/trap_stubs.S \
 	arch/x86/traps.c arch/x86/tsc.c arch/x86/tsc_math.c arch/x86/xcr0.c
+ARCH_SRC += $(if $(DEBUG),arch/x86/lock_order.c)
 
 SVM_SRC := arch/x86/svm/decode.c arch/x86/svm/enable.c arch/x86/svm/npt.c \
 	arch/x86/svm/permissions.c arch/x86/svm/state.c arch/x86/svm/svm.c arch/x86/svm/switch.S
@@ -113,6 +115,9 @@ HV_FLAGS := -O2 -g -ffreestanding -nostdinc -isystem $(COMPILER_INCLUDE) -I. -I$
 	-fno-strict-aliasing -fno-delete-null-pointer-checks -fno-common $(RETPOLINES) \
 	-fstack-protector-strong -mstack-protector-guard=tls -mstack-protector-guard-reg=gs \
 	-mstack-protector-guard-offset=40 -ffile-prefix-map=$(CURDIR)/=
+
+# Checks that cost too much for every day.
+HV_FLAGS += $(if $(DEBUG),-DSKERRY_DEBUG)
 
 DEPS       = -MMD -MP -MF $@.d
 HV_CFLAGS := -std=gnu17 $(HV_FLAGS) $(WARNINGS) -Wframe-larger-than=1280 $(JSMN_CFLAGS) $(ZYDIS_CFLAGS)
@@ -347,6 +352,7 @@ layering:
 	@tests/run layering
 
 system: all payloads tiny-guests
+	@$(MAKE) --no-print-directory DEBUG=1 all
 	@tests/run system $(TESTS)
 
 test:
@@ -372,6 +378,7 @@ help:
 	@echo "make run           boot a Linux guest on Skerry in QEMU (installs what is missing)"
 	@echo "make test          build with gcc and clang, run every test (installs what is missing)"
 	@echo "make               build/skerry.elf, the hypervisor; CC=clang: build/clang/skerry.elf"
+	@echo "make DEBUG=1       build/debug/skerry.elf, which checks its lock order as it runs"
 	@echo "make unit          unit tests only"
 	@echo "make tools         tests of the programs in tools/ only"
 	@echo "make layering      which folder may use which, only"

@@ -249,8 +249,6 @@ void boot_on_main_stack(void)
 	init_acpi();
 	tsc_calibrate(&acpi);
 	console_stamp_log();
-	log_info("TSC %llu.%03llu MHz by %s", (unsigned long long)(tsc_hz / 1000000),
-		 (unsigned long long)(tsc_hz / 1000 % 1000), tsc_source);
 	ioapic_init(&acpi);
 	lapic_init_this_cpu();
 	timers_init();

@@ -150,7 +150,8 @@ void cmd_info(const struct out *o, const struct args *a)
 		out_printf(o, "reason:   %s\n", v.reason);
 	out_printf(o, "boot:     %s\n", boot_name(v.boot));
 	out_printf(o, "memory:   %s", format_size(v.memory, size));
-	out_printf(o, ", and %s of the hypervisor's\n", format_size(v.overhead, size));
+	out_printf(o, ", and %llu KiB of the hypervisor's\n",
+		   (unsigned long long)((v.overhead + KIB - 1) / KIB));
 	out_printf(o, "serial:   %s\n", serial_name(v.serial));
 	out_printf(o, "uptime:   %s\n", format_duration(v.uptime_ns, buf));
 	for (uint32_t i = 0; i < MIN(v.vcpus, GUEST_VIEW_VCPUS); i++) {

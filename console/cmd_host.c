@@ -13,6 +13,7 @@
 #include "lib/string.h"
 #include "mm/frame.h"
 #include "mm/heap.h"
+#include "sched/sched.h"
 
 /* ---- cpus ---- */
 
@@ -117,7 +118,7 @@ static void cpu_json(struct json_out *j, const struct percpu *p)
 		json_null(j, "guest");
 		json_null(j, "vcpu");
 	}
-	json_uint(j, "idle_ns", tsc_to_ns(p->idle_tsc));
+	json_uint(j, "idle_ns", tsc_to_ns(sched_idle_ticks(p)));
 	json_int(j, "tsc_skew_ns", skew_ns(p));
 	json_array(j, "features");
 	each_feature(p, json_word, j);
@@ -148,7 +149,8 @@ static void cpu_text(const struct out *o, const struct percpu *p)
 	else
 		snprintf(state, sizeof(state), p->hv_on ? "idle" : "no virtualization");
 	out_printf(o, "CPU %u, APIC ID %u: %s; idle for %s, TSC %+lld ns; ", p->index, p->apic_id,
-		   state, format_duration(tsc_to_ns(p->idle_tsc), idle), (long long)skew_ns(p));
+		   state, format_duration(tsc_to_ns(sched_idle_ticks(p)), idle),
+		   (long long)skew_ns(p));
 	each_feature(p, text_word, &l);
 	out_text(o, "\n");
 }

@@ -181,9 +181,9 @@ static inline uint32_t bus_read(struct vcpu *v, uint16_t port, unsigned size)
 	struct machine *m = &v->vm->machine;
 	uint32_t value;
 
-	spin_lock(&m->lock);
+	spin_lock(&m->lock, LOCK_MACHINE);
 	value = machine_io_read(m, port, size);
-	spin_unlock(&m->lock);
+	spin_unlock(&m->lock, LOCK_MACHINE);
 	after_io(v, m);
 	return value;
 }
@@ -192,9 +192,9 @@ static inline void bus_write(struct vcpu *v, uint16_t port, unsigned size, uint3
 {
 	struct machine *m = &v->vm->machine;
 
-	spin_lock(&m->lock);
+	spin_lock(&m->lock, LOCK_MACHINE);
 	machine_io_write(m, port, size, value);
-	spin_unlock(&m->lock);
+	spin_unlock(&m->lock, LOCK_MACHINE);
 	after_io(v, m);
 }
 
@@ -223,9 +223,9 @@ static uint64_t mmio_read(void *ctx, struct gpa gpa, unsigned size)
 
 	if (offset < VLAPIC_SIZE && vlapic_is_xapic(v->lapic))
 		return vlapic_mmio_read(v->lapic, (unsigned)offset, size);
-	spin_lock(&m->lock);
+	spin_lock(&m->lock, LOCK_MACHINE);
 	value = machine_mmio_read(m, gpa.v, size);
-	spin_unlock(&m->lock);
+	spin_unlock(&m->lock, LOCK_MACHINE);
 	return value;
 }
 
@@ -246,9 +246,9 @@ static void mmio_write(void *ctx, struct gpa gpa, unsigned size, uint64_t value)
 		}
 		return;
 	}
-	spin_lock(&m->lock);
+	spin_lock(&m->lock, LOCK_MACHINE);
 	machine_mmio_write(m, gpa.v, size, value);
-	spin_unlock(&m->lock);
+	spin_unlock(&m->lock, LOCK_MACHINE);
 }
 
 static void segment(void *ctx, enum segment_index s, struct segment_state *out)

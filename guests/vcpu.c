@@ -40,10 +40,8 @@ void vcpu_park(struct vcpu *v)
 			vcpu_put(v);
 		__atomic_store_n(&v->parked, true, __ATOMIC_RELEASE);
 	}
-	while (!__atomic_load_n(&v->parked, __ATOMIC_ACQUIRE)) {
-		cpu_take_calls(); /* a core that waits must not be waited for */
+	while (!__atomic_load_n(&v->parked, __ATOMIC_ACQUIRE))
 		cpu_pause();
-	}
 }
 
 void vcpu_release(struct vcpu *v)
@@ -80,9 +78,9 @@ static void vcpu_expire_timers(struct vcpu *v)
 
 	vlapic_expire(v->lapic, now);
 	if (v->id == 0) {
-		spin_lock(&v->vm->machine.lock);
+		spin_lock(&v->vm->machine.lock, LOCK_MACHINE);
 		machine_expire(&v->vm->machine, now);
-		spin_unlock(&v->vm->machine.lock);
+		spin_unlock(&v->vm->machine.lock, LOCK_MACHINE);
 	}
 	/* the timer has fired: what is left must be armed again, even at the same point */
 	v->armed_deadline = TIME_NEVER;
@@ -95,13 +93,13 @@ static void vcpu_serve_serial(struct vcpu *v)
 	struct machine *m = &v->vm->machine;
 	uint8_t byte;
 
-	spin_lock(&m->lock);
+	spin_lock(&m->lock, LOCK_MACHINE);
 	if (vuart_tx_waiting(&m->uart))
 		vuart_tx_ready(&m->uart);
 	while (vuart_can_receive(&m->uart) && serial_peek(&v->vm->serial, &byte) &&
 	       vuart_receive(&m->uart, byte))
 		serial_take(&v->vm->serial);
-	spin_unlock(&m->lock);
+	spin_unlock(&m->lock, LOCK_MACHINE);
 }
 
 /* ---- loading and putting ---- */
@@ -167,9 +165,9 @@ static void inject_interrupt(struct vcpu *v, int vector)
 	if (vector >= 0) {
 		vector = vlapic_accept(v->lapic, (uint8_t)vector);
 	} else {
-		spin_lock(&m->lock);
+		spin_lock(&m->lock, LOCK_MACHINE);
 		vector = vpic_ack(&m->pic);
-		spin_unlock(&m->lock);
+		spin_unlock(&m->lock, LOCK_MACHINE);
 	}
 	v->hv.inject = (struct vcpu_event){.kind = EVENT_INTERRUPT, .vector = (uint8_t)vector};
 	v->injected++;
@@ -292,8 +290,6 @@ static void core_take_requests(struct percpu *cpu, void (*work)(void))
 {
 	uint32_t bits = __atomic_exchange_n(&cpu->requests, 0, __ATOMIC_SEQ_CST);
 
-	if (bits & CORE_CALL)
-		cpu_take_calls();
 	if ((bits & CORE_CONSOLE) && work)
 		work();
 }

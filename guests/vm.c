@@ -276,9 +276,9 @@ int vm_power_button(struct vm *vm, struct reason *why)
 {
 	if (vm->state != VM_RUNNING)
 		return wrong_state(vm, "asked to shut down", why);
-	spin_lock(&vm->machine.lock);
+	spin_lock(&vm->machine.lock, LOCK_MACHINE);
 	vpm_power_button(&vm->machine.pm);
-	spin_unlock(&vm->machine.lock);
+	spin_unlock(&vm->machine.lock, LOCK_MACHINE);
 	return 0;
 }
 

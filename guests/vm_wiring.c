@@ -147,9 +147,9 @@ static void wire_eoi(void *ctx, uint8_t vector)
 	struct vcpu *v = ctx;
 	struct machine *m = &v->vm->machine;
 
-	spin_lock(&m->lock);
+	spin_lock(&m->lock, LOCK_MACHINE);
 	vioapic_eoi(&m->ioapic, vector);
-	spin_unlock(&m->lock);
+	spin_unlock(&m->lock, LOCK_MACHINE);
 }
 
 void vm_wire(struct vm *vm)

@@ -1,7 +1,7 @@
 /*
- * The log ring. Owns its 64 KiB, which lie in a section of their own (.log) that neither the loader
- * nor the boot code clears, so that the lines of the previous run are still there after a warm
- * reset.
+ * The log ring. Owns its 64 KiB, which lie in a section of their own (.log) that the boot code does
+ * not clear: where a loader leaves that memory alone too (GRUB does not), the lines of the run
+ * before are taken over.
  *
  * Locking: none. A writer formats its line on its own stack, reserves one to three consecutive
  * slots by an atomic addition, fills them, and marks each as complete. A mark is 2 * (n + 1) for

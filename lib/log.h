@@ -1,6 +1,6 @@
 /*
- * The hypervisor's log: whole lines with a level, kept in a ring that survives a warm reset, safe
- * in every context (NMI included). lib/log.c owns the ring; the console prints from it.
+ * The hypervisor's log: whole lines with a level, kept in a ring, safe in every context (NMI
+ * included). lib/log.c owns the ring; the console prints from it.
  */
 #ifndef LIB_LOG_H
 #define LIB_LOG_H

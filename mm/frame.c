@@ -51,11 +51,11 @@ struct hpa frames_alloc(unsigned order, enum frame_owner owner, bool zero)
 {
 	uint64_t frame;
 
-	spin_lock(&lock);
+	spin_lock(&lock, LOCK_FRAMES);
 	frame = buddy_alloc(&buddy, order, owner);
 	if (frame != BUDDY_NONE)
 		by_owner[owner] += 1ull << order;
-	spin_unlock(&lock);
+	spin_unlock(&lock, LOCK_FRAMES);
 	if (frame == BUDDY_NONE)
 		return HPA_NONE;
 	if (zero)
@@ -69,12 +69,12 @@ void frames_free(struct hpa start, unsigned order)
 	uint8_t owner;
 	bool good;
 
-	spin_lock(&lock);
+	spin_lock(&lock, LOCK_FRAMES);
 	owner = frame < buddy.n_frames ? buddy.frames[frame].owner : FRAME_RESERVED;
 	good = buddy_free(&buddy, frame, order);
 	if (good)
 		by_owner[owner] -= 1ull << order;
-	spin_unlock(&lock);
+	spin_unlock(&lock, LOCK_FRAMES);
 	if (!good)
 		panic("frames at 0x%llx (order %u) were freed but not given out",
 		      (unsigned long long)start.v, order);
@@ -89,7 +89,7 @@ struct frame *frame_record(struct hpa pa)
 void frames_stats(struct frame_stats *out)
 {
 	*out = (struct frame_stats){0};
-	spin_lock(&lock);
+	spin_lock(&lock, LOCK_FRAMES);
 	out->total = n_managed + hostmap_early_tables;
 	out->free = buddy.n_free;
 	memcpy(out->by_owner, by_owner, sizeof(by_owner));
@@ -100,5 +100,5 @@ void frames_stats(struct frame_stats *out)
 		if (buddy.head[i] != BUDDY_NONE)
 			out->largest_order = i;
 	}
-	spin_unlock(&lock);
+	spin_unlock(&lock, LOCK_FRAMES);
 }

@@ -89,12 +89,12 @@ static void *small_alloc(unsigned shift)
 	struct heap_page *p;
 	struct free_object *o;
 
-	spin_lock(&lock);
+	spin_lock(&lock, LOCK_HEAP);
 	p = with_room[shift - MIN_SHIFT];
 	if (!p)
 		p = page_new(shift);
 	if (!p) {
-		spin_unlock(&lock);
+		spin_unlock(&lock, LOCK_HEAP);
 		return NULL;
 	}
 	o = p->free;
@@ -103,7 +103,7 @@ static void *small_alloc(unsigned shift)
 		list_remove(p);
 	stats.objects++;
 	stats.used_bytes += 1ull << shift;
-	spin_unlock(&lock);
+	spin_unlock(&lock, LOCK_HEAP);
 	return memset(o, 0, (size_t)1 << shift);
 }
 
@@ -132,11 +132,11 @@ void *heap_alloc(size_t size)
 	pa = frames_alloc(order, FRAME_HEAP, true);
 	if (hpa_is_none(pa))
 		return NULL;
-	spin_lock(&lock);
+	spin_lock(&lock, LOCK_HEAP);
 	stats.objects++;
 	stats.frames += 1ull << order;
 	stats.used_bytes += PAGE_SIZE << order;
-	spin_unlock(&lock);
+	spin_unlock(&lock, LOCK_HEAP);
 	return phys_to_virt(pa);
 }
 
@@ -148,11 +148,11 @@ static void large_free(void *p)
 
 	if (f->owner != FRAME_HEAP)
 		panic("heap: %p was freed but not given out", p);
-	spin_lock(&lock);
+	spin_lock(&lock, LOCK_HEAP);
 	stats.objects--;
 	stats.frames -= 1ull << order;
 	stats.used_bytes -= PAGE_SIZE << order;
-	spin_unlock(&lock);
+	spin_unlock(&lock, LOCK_HEAP);
 	frames_free(pa, order);
 }
 
@@ -162,16 +162,16 @@ static void small_free(void *p)
 	struct free_object *o = p;
 	bool empty;
 
-	spin_lock(&lock);
+	spin_lock(&lock, LOCK_HEAP);
 	if (page->magic != PAGE_MAGIC || !page->used ||
 	    !IS_ALIGNED((uintptr_t)p, (uintptr_t)1 << page->shift) ||
 	    (uintptr_t)p - (uintptr_t)page < first_object(page->shift)) {
-		spin_unlock(&lock);
+		spin_unlock(&lock, LOCK_HEAP);
 		panic("heap: %p was freed but not given out", p);
 	}
 	for (const struct free_object *f = page->free; f; f = f->next) {
 		if (f == o) {
-			spin_unlock(&lock);
+			spin_unlock(&lock, LOCK_HEAP);
 			panic("heap: %p was freed twice", p);
 		}
 	}
@@ -187,7 +187,7 @@ static void small_free(void *p)
 		page->magic = 0;
 		stats.frames--;
 	}
-	spin_unlock(&lock);
+	spin_unlock(&lock, LOCK_HEAP);
 	if (empty)
 		frames_free(virt_to_phys(page), 0);
 }
@@ -204,7 +204,7 @@ void heap_free(void *p)
 
 void heap_stats(struct heap_stats *out)
 {
-	spin_lock(&lock);
+	spin_lock(&lock, LOCK_HEAP);
 	*out = stats;
-	spin_unlock(&lock);
+	spin_unlock(&lock, LOCK_HEAP);
 }

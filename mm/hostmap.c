@@ -100,11 +100,11 @@ void *hostmap_device(struct hpa pa, uint64_t size)
 	bool good = true;
 	uint64_t va;
 
-	spin_lock(&lock);
+	spin_lock(&lock, LOCK_HOSTMAP);
 	va = vmap_take(pages);
 	for (uint64_t at = 0; va && good && at < pages * PAGE_SIZE; at += PAGE_SIZE)
 		good = hosttables_map(&tables, va + at, pa.v - offset + at, HOST_DEVICE);
-	spin_unlock(&lock);
+	spin_unlock(&lock, LOCK_HOSTMAP);
 	return va && good ? (void *)(va + offset) : NULL;
 }
 
@@ -113,14 +113,14 @@ uint64_t hostmap_stack(unsigned pages)
 	bool good = true;
 	uint64_t va;
 
-	spin_lock(&lock);
+	spin_lock(&lock, LOCK_HOSTMAP);
 	va = vmap_take(pages);
 	for (uint64_t at = 0; va && good && at < pages * PAGE_SIZE; at += PAGE_SIZE) {
 		struct hpa pa = frame_alloc(FRAME_HYPERVISOR);
 
 		good = !hpa_is_none(pa) && hosttables_map(&tables, va + at, pa.v, HOST_RW);
 	}
-	spin_unlock(&lock);
+	spin_unlock(&lock, LOCK_HOSTMAP);
 	return va && good ? va + pages * PAGE_SIZE : 0;
 }
 

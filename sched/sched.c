@@ -24,13 +24,13 @@ static bool lock(struct runq *q)
 {
 	bool irqs = irq_save(); /* timers wake entities from interrupt context */
 
-	spin_lock(&q->lock);
+	spin_lock(&q->lock, LOCK_RUNQ);
 	return irqs;
 }
 
 static void unlock(struct runq *q, bool irqs)
 {
-	spin_unlock(&q->lock);
+	spin_unlock(&q->lock, LOCK_RUNQ);
 	irq_restore(irqs);
 }
 
@@ -192,8 +192,18 @@ void sched_idle(void)
 	if (!__atomic_load_n(&cpu->requests, __ATOMIC_SEQ_CST)) {
 		uint64_t from = rdtsc();
 
+		__atomic_store_n(&cpu->idle_since, from, __ATOMIC_RELAXED);
 		halt_until_interrupt();
-		cpu->idle_tsc += rdtsc() - from;
+		__atomic_store_n(&cpu->idle_since, 0, __ATOMIC_RELAXED);
+		__atomic_store_n(&cpu->idle_tsc, cpu->idle_tsc + rdtsc() - from, __ATOMIC_RELAXED);
 	}
 	irq_enable();
+}
+
+uint64_t sched_idle_ticks(const struct percpu *cpu)
+{
+	uint64_t since = __atomic_load_n(&cpu->idle_since, __ATOMIC_RELAXED);
+	uint64_t ticks = __atomic_load_n(&cpu->idle_tsc, __ATOMIC_RELAXED);
+
+	return since ? ticks + (rdtsc() - since) : ticks;
 }

@@ -55,4 +55,7 @@ void sched_release(struct sched_entity *e);
 /* This core has nothing to run: halts until an interrupt, unless requests are there already. */
 void sched_idle(void);
 
+/* How long a core was idle so far, in TSC ticks. */
+uint64_t sched_idle_ticks(const struct percpu *cpu);
+
 #endif

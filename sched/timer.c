@@ -35,10 +35,10 @@ static struct timer_queue *lock_queue(struct timer *t)
 
 		if (!q)
 			return NULL;
-		spin_lock(&q->lock);
+		spin_lock(&q->lock, LOCK_TIMERS);
 		if (t->queue == q)
 			return q;
-		spin_unlock(&q->lock); /* it fired meanwhile */
+		spin_unlock(&q->lock, LOCK_TIMERS); /* it fired meanwhile */
 	}
 }
 
@@ -52,7 +52,7 @@ static bool take_off(struct timer *t)
 		return false;
 	timer_heap_remove(&q->root, &t->node);
 	__atomic_store_n(&t->queue, NULL, __ATOMIC_RELEASE);
-	spin_unlock(&q->lock);
+	spin_unlock(&q->lock, LOCK_TIMERS);
 	return true;
 }
 
@@ -71,7 +71,7 @@ void timer_arm(struct timer *t, struct percpu *cpu, uint64_t deadline)
 		irq_restore(on);
 		return;
 	}
-	spin_lock(&q->lock);
+	spin_lock(&q->lock, LOCK_TIMERS);
 	t->node.deadline = deadline;
 	timer_heap_push(&q->root, &t->node);
 	__atomic_store_n(&t->queue, q, __ATOMIC_RELEASE);
@@ -80,7 +80,7 @@ void timer_arm(struct timer *t, struct percpu *cpu, uint64_t deadline)
 	 * changes are seen when the interrupt that runs it ends. */
 	if (first && cpu == this_cpu())
 		lapic_timer_set(deadline);
-	spin_unlock(&q->lock);
+	spin_unlock(&q->lock, LOCK_TIMERS);
 	/* the other core's interrupt looks at its queue and sets its own hardware */
 	if (first && cpu != this_cpu())
 		lapic_send(cpu->apic_id, VECTOR_TIMER);
@@ -114,7 +114,7 @@ static void on_timer(void *ctx)
 	uint64_t now = rdtsc();
 
 	(void)ctx;
-	spin_lock(&q->lock);
+	spin_lock(&q->lock, LOCK_TIMERS);
 	for (int n = 0; n < MAX_EXPIRED && q->root && q->root->deadline <= now; n++) {
 		struct timer *t = container_of(q->root, struct timer, node);
 
@@ -122,13 +122,13 @@ static void on_timer(void *ctx)
 		/* `running` first: who sees the timer on no queue must see that it runs */
 		__atomic_store_n(&q->running, t, __ATOMIC_RELAXED);
 		__atomic_store_n(&t->queue, NULL, __ATOMIC_RELEASE);
-		spin_unlock(&q->lock);
+		spin_unlock(&q->lock, LOCK_TIMERS);
 		t->fn(t);
 		__atomic_store_n(&q->running, NULL, __ATOMIC_RELEASE);
-		spin_lock(&q->lock);
+		spin_lock(&q->lock, LOCK_TIMERS);
 	}
 	lapic_timer_set(q->root ? q->root->deadline : TIME_NEVER);
-	spin_unlock(&q->lock);
+	spin_unlock(&q->lock, LOCK_TIMERS);
 }
 
 void timers_init(void)

@@ -92,14 +92,6 @@ void smp_start(const struct acpi_info *acpi, uint32_t max, void (*entry)(void));
  * NMI. */
 void cpu_request(struct percpu *cpu, uint32_t bits);
 
-/* Runs fn(arg) on the core, with interrupts off, and waits for it; on this core at once. Not from
- * interrupt handlers. A waiting caller serves calls of other cores meanwhile, so fn must not need a
- * lock that a caller of cpu_call may hold. */
-void cpu_call(struct percpu *cpu, void (*fn)(void *arg), void *arg);
-
-/* Called by a core's main loop when CORE_CALL is set. */
-void cpu_take_calls(void);
-
 /* ---- the end ---- */
 
 enum machine_status {

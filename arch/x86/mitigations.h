@@ -10,8 +10,7 @@
 #include "lib/types.h"
 
 struct mitigations {
-	bool rsb_fill;   /* before returns that have no call since an exit: fill the return stack */
-	bool clear_regs; /* after an exit: no guest value stays in a general register */
+	bool rsb_fill; /* before returns that have no call since an exit: fill the return stack */
 	bool ibpb_on_switch; /* before another guest's vCPU runs on a core: forget indirect branches
 			      */
 	bool verw;           /* before an entry: overwrite the CPU's buffers */
@@ -45,12 +44,6 @@ void mitigations_init_this_cpu(void);
 static inline void ibpb(void)
 {
 	wrmsr(0x49, 1); /* PRED_CMD.IBPB */
-}
-
-/* Empties the first-level data cache. Only where mitigations.l1d_flush. */
-static inline void l1d_flush(void)
-{
-	wrmsr(0x10b, 1); /* IA32_FLUSH_CMD.L1D_FLUSH */
 }
 
 /* Fills the return stack with addresses that lead nowhere: 32 calls that are never returned from,

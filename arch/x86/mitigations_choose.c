@@ -17,7 +17,6 @@ struct mitigations mitigations_choose(const struct cpu_features *f, uint64_t arc
 	if (!wanted)
 		return m;
 	m.rsb_fill = true;
-	m.clear_regs = true;
 	m.ibpb_on_switch = f->ibpb;
 	m.auto_ibrs = f->auto_ibrs;
 	if (f->vendor == CPU_VENDOR_INTEL) {
@@ -30,8 +29,7 @@ struct mitigations mitigations_choose(const struct cpu_features *f, uint64_t arc
 
 const char *mitigations_describe(const struct mitigations *m, char *buf, size_t size)
 {
-	snprintf(buf, size, "%s%s%s%s%s%s", m->rsb_fill ? ", return stack filled" : "",
-		 m->clear_regs ? ", registers cleared" : "",
+	snprintf(buf, size, "%s%s%s%s%s", m->rsb_fill ? ", return stack filled" : "",
 		 m->ibpb_on_switch ? ", IBPB between guests" : "", m->verw ? ", VERW" : "",
 		 m->l1d_flush ? ", L1D flushed" : "", m->auto_ibrs ? ", automatic IBRS" : "");
 	if (!buf[0])

@@ -1,6 +1,6 @@
 /*
  * The report of a fault of the hypervisor itself, and panic. It goes to the console without any
- * lock and by polling, because anything may be broken, and to the log, which survives a warm reset.
+ * lock and by polling, because anything may be broken, and to the log.
  *
  * Owns `reported`: written by the core that reports, after it has stopped the others. Privileged.
  */

@@ -17,7 +17,6 @@
 enum core_request {
 	CORE_RESCHEDULE = BIT32(0), /* the run queue changed, or the time slice is over */
 	CORE_CONSOLE = BIT32(1),    /* console work is waiting (boot CPU only) */
-	CORE_CALL = BIT32(2),       /* a function call is posted (arch/x86/smp.c) */
 };
 
 struct vcpu;
@@ -27,9 +26,9 @@ struct percpu {
 	struct percpu *self;
 	uint32_t index; /* 0: boot CPU; dense over the cores that came up */
 	uint32_t apic_id;
-	uint32_t requests; /* enum core_request, atomic */
-	uint32_t pad;
-	struct vcpu *vcpu; /* loaded on this core, or NULL */
+	uint32_t requests;   /* enum core_request, atomic */
+	uint32_t locks_held; /* bits by enum lock_rank; debug builds only */
+	struct vcpu *vcpu;   /* loaded on this core, or NULL */
 	uint64_t oops_depth;
 	uint64_t canary; /* at 40: the compilers' fixed place */
 
@@ -48,9 +47,9 @@ struct percpu {
 	struct hpa hv_pages_pa;
 	bool hv_on;
 	int64_t tsc_skew;  /* this core's TSC minus the boot CPU's, as measured at boot, in ticks */
-	uint64_t idle_tsc; /* ticks spent halted */
-
-	void *sched; /* struct runq, owned by sched/ */
+	uint64_t idle_tsc; /* ticks spent halted, without the present turn; atomic */
+	uint64_t idle_since; /* that turn's begin, 0: not halted; atomic */
+	bool in_interrupt;   /* debug builds only */
 };
 
 _Static_assert(offsetof(struct percpu, canary) == 40,

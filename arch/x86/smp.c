@@ -427,3 +427,12 @@ void smp_start(const struct acpi_info *acpi, uint32_t max, void (*entry)(void))
 	heap_free(cpu);
 	log_info("%u of %u cores are used", n_cpus, n + 1);
 }
+
+void cpu_request(struct percpu *cpu, uint32_t bits)
+{
+	uint32_t old = __atomic_fetch_or(&cpu->requests, bits, __ATOMIC_SEQ_CST);
+
+	/* Bits that stand there already were kicked for and not taken yet. */
+	if ((old & bits) != bits && cpu != this_cpu())
+		lapic_send(cpu->apic_id, VECTOR_KICK);
+}

@@ -130,6 +130,13 @@ static void handle_nmi(void)
 static void handle_interrupt(uint8_t vector)
 {
 	irq_handler *fn = __atomic_load_n(&handlers[vector].fn, __ATOMIC_ACQUIRE);
+#ifdef SKERRY_DEBUG
+	struct percpu *cpu = this_cpu();
+	uint32_t held = cpu->locks_held;
+
+	cpu->locks_held = 0; /* of what was interrupted */
+	cpu->in_interrupt = true;
+#endif
 
 	if (fn)
 		fn(handlers[vector].ctx);
@@ -138,6 +145,10 @@ static void handle_interrupt(uint8_t vector)
 			 vector);
 	if (vector != VECTOR_SPURIOUS)
 		lapic_eoi();
+#ifdef SKERRY_DEBUG
+	cpu->in_interrupt = false;
+	cpu->locks_held = held;
+#endif
 }
 
 void trap_dispatch(struct trap_frame *f)

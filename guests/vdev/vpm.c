@@ -22,8 +22,11 @@
 #define PM1_TMR    BIT32(0)
 #define PM1_GBL    BIT32(5)
 #define PM1_PWRBTN BIT32(8)
+#define PM1_RTC    BIT32(10)
 #define PM1_STATUS (PM1_TMR | PM1_PWRBTN) /* what this hardware can set */
-#define PM1_ENABLE (PM1_TMR | PM1_GBL | PM1_PWRBTN)
+/* The clock chip's event can be enabled, as its driver wants, and never happens: it is for waking a
+ * sleeping machine. */
+#define PM1_ENABLE (PM1_TMR | PM1_GBL | PM1_PWRBTN | PM1_RTC)
 
 #define CNT_SCI_EN     BIT32(0)
 #define CNT_BM_RLD     BIT32(1)

@@ -1,5 +1,6 @@
 """An unmodified Debian kernel in a guest, and what the administrator does with it."""
 
+import os
 import re
 import time
 
@@ -83,6 +84,33 @@ def test_two_guests_at_once(boot, cpus):
         machine.sendline("poweroff")
         if name == "one":
             machine.prompt()
+    assert machine.wait() == "ok"
+
+
+def test_debug_build(boot):
+    """The lock order holds, and whatever else a debug build checks."""
+    debug = os.path.join(skerry.BUILD, "debug", "skerry.elf")
+    iso = skerry.make_iso(skerry.config(skerry.linux("one", autostart=False),
+                                        skerry.linux("two", autostart=False), when_idle="shell"),
+                          hypervisor=debug)
+    machine = boot(iso, cpus=2)
+    machine.prompt()
+    machine.command("start one")
+    machine.command("start two")
+    for name in ("one", "two"):
+        machine.sendline("attach " + name)
+        machine.expect_text(SHELL)
+        guest_command(machine, "cat /proc/interrupts")
+        machine.detach()
+    machine.command("pause two")
+    machine.command("resume two")
+    machine.command("stop one")
+    machine.sendline("attach two")
+    machine.expect_text("attached to two")
+    guest_command(machine, "uptime")
+    machine.sendline("poweroff")
+    machine.prompt()
+    machine.sendline("poweroff")
     assert machine.wait() == "ok"
 
 

@@ -110,6 +110,11 @@ uint64_t uptime_ns(void)
 	return now_ns;
 }
 
+uint64_t sched_idle_ticks(const struct percpu *cpu)
+{
+	return cpu->idle_tsc;
+}
+
 uint64_t tsc_to_ns(uint64_t ticks)
 {
 	return ticks / 2;

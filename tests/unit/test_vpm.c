@@ -30,7 +30,7 @@ static void test_registers(void **state)
 	vpm_write(&pm, CNT, 2, 0xDFFF);
 	assert_int_equal(vpm_read(&pm, CNT, 2), 0x1C03);
 	vpm_write(&pm, EN, 2, 0xFFFF);
-	assert_int_equal(vpm_read(&pm, EN, 2), 0x0121);
+	assert_int_equal(vpm_read(&pm, EN, 2), 0x0521);
 	vpm_write(&pm, EN + 1, 1, 0);
 	assert_int_equal(vpm_read(&pm, STS, 4), 0x00210000);
 	vpm_write(&pm, STS, 4, 0x01000000);
