@@ -495,6 +495,17 @@ static void handle_cache(struct vcpu *v, const struct vm_exit *exit)
 		(void)(v->hv.inject.kind == EVENT_NONE && skip(v, exit, INSN_INVD));
 }
 
+static void entry_failed(struct vcpu *v, const struct vm_exit *exit)
+{
+	struct reason why;
+
+	hv->explain(&v->hv, &why);
+	vm_end(v->vm, VM_END_CRASH, 0,
+	       "the processor refused to enter it (code 0x%llx, 0x%llx, RIP 0x%llx): %s",
+	       (unsigned long long)exit->raw_code, (unsigned long long)exit->raw_info1,
+	       (unsigned long long)v->hv.rip, why.text);
+}
+
 static __noinline enum run_outcome handle_other(struct vcpu *v, const struct vm_exit *exit)
 {
 	switch ((enum exit_kind)exit->kind) {
@@ -535,8 +546,7 @@ static __noinline enum run_outcome handle_other(struct vcpu *v, const struct vm_
 		       (unsigned long long)v->hv.rip);
 		return RUN_CONTINUE;
 	case EXIT_ENTRY_FAILED:
-		vm_end(v->vm, VM_END_CRASH, 0, "the processor refused to enter it (RIP 0x%llx)",
-		       (unsigned long long)v->hv.rip);
+		entry_failed(v, exit);
 		return RUN_CONTINUE;
 	case EXIT_NOTIFY:
 	case EXIT_APIC_ACCESS:

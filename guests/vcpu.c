@@ -110,6 +110,8 @@ static void vcpu_load(struct vcpu *v)
 
 	if (mitigations.ibpb_on_switch)
 		ibpb();
+	if (mitigations.l1d_flush)
+		l1d_flush();
 	hv->vcpu_load(&v->hv, (struct hv_pages){cpu->hv_pages, cpu->hv_pages_pa}, cpu->index);
 	fpu_load(v->fpu, v->xcr0);
 	write_dr0(v->dr[0]);
@@ -173,6 +175,22 @@ static void inject_interrupt(struct vcpu *v, int vector)
 	v->injected++;
 }
 
+/* An interrupt that cannot be taken yet waits for the guest to allow interrupts; one that the task
+ * priority alone holds back, for that to fall. An NMI waits for the last one's handler to end. */
+static void wait_for_window(struct vcpu *v, bool interrupt)
+{
+	struct hv_vcpu *h = &v->hv;
+	uint8_t masked = interrupt ? 0 : vlapic_masked_class(v->lapic);
+
+	h->window_wanted = interrupt || masked;
+	h->window_class = masked;
+	if (pic_waits(v))
+		h->window_class = 16;
+	else if (interrupt)
+		h->window_class = (uint8_t)(vlapic_pending(v->lapic) >> 4);
+	h->nmi_window_wanted = v->nmi_pending;
+}
+
 /*
  * Chooses what the next entry delivers, by the architecture's priorities: an event that is under
  * way, then NMI, then an interrupt. What cannot be taken yet asks for a window. Called when v->look
@@ -194,7 +212,7 @@ static __noinline void choose_event(struct vcpu *v)
 		inject_interrupt(v, vector);
 		interrupt = vlapic_pending(v->lapic) >= 0 || pic_waits(v);
 	}
-	h->window_wanted = interrupt;
+	wait_for_window(v, interrupt);
 	/* an NMI has no window of its own: looked for again at each exit */
 	v->look = v->nmi_pending;
 }
@@ -365,6 +383,7 @@ struct vcpu *vcpu_create(struct vm *vm, uint32_t id, struct percpu *cpu, struct 
 	vcpu_init_emulation(v);
 	v->hv.vm = &vm->hv;
 	v->hv.phys_bits = vm->model.phys_bits;
+	v->hv.cr4_allowed = vm->model.cr4;
 	return v;
 
 no_memory:

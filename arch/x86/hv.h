@@ -7,7 +7,8 @@
  *
  * Who may call what: vm_* operations are called before the guest's first vCPU runs, or while all
  * its vCPUs are put. vcpu_* operations are called by the core that owns the vCPU: any core while it
- * is not loaded, and only the core it is loaded on from load() to put().
+ * is not loaded, and only the core it is loaded on from load() to put(). The parts of the state
+ * that emulation needs, and set_cr() and the like, are for a loaded vCPU only.
  */
 #ifndef ARCH_X86_HV_H
 #define ARCH_X86_HV_H
@@ -136,13 +137,20 @@ struct hv_vcpu {
 	uint8_t phys_bits; /* of the guest's physical addresses */
 	union {
 		struct {
-			bool window_wanted; /* exit as soon as an interrupt could be taken */
-			bool window_armed;  /* the back end's: the hardware is set up for that */
+			/* exit as soon as an interrupt of priority class window_class (at most 16,
+			 * which CR8 never holds back) could be taken, or an NMI */
+			bool window_wanted;
+			bool nmi_window_wanted;
+			bool window_armed; /* the back end's: the hardware is set up for that */
 			bool flush_wanted; /* drop this vCPU's cached translations at the next entry
 					    */
 		};
 		uint32_t attention; /* any of these; almost always 0 */
 	};
+	uint8_t window_class;
+	bool launched;            /* the back end's: how it is entered */
+	uint64_t host_stack;      /* the back end's: where an exit finds the host's stack */
+	uint64_t cr4_allowed;     /* bits that the guest may set in CR4; fixed when it is created */
 	struct vcpu_event inject; /* delivered by the next run(), which clears it */
 	struct hv_vm *vm;
 	struct hv_pages pages; /* vcpu_pages contiguous frames */
@@ -154,21 +162,6 @@ struct hv_vcpu {
 	uint32_t last_cpu; /* index of the core that it ran on last; UINT32_MAX: none */
 };
 
-/* State that lives in the back end and not in struct hv_vcpu. */
-struct vcpu_state {
-	uint64_t gpr[GPR_COUNT];
-	uint64_t rip, rflags;
-	uint64_t cr0, cr2, cr3, cr4, cr8, efer;
-	uint64_t dr6, dr7;
-	struct segment_state seg[SEG_COUNT];
-	struct table_state gdtr, idtr;
-	uint64_t star, lstar, cstar, sfmask, kernel_gs_base;
-	uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
-	uint64_t pat;
-	uint8_t cpl;
-	bool irq_blocked, nmi_blocked;
-};
-
 /* What the back end found on this CPU. */
 struct hv_caps {
 	const char *name; /* "AMD SVM" */
@@ -177,6 +170,7 @@ struct hv_caps {
 	bool flush_by_asid;
 	bool tsc_scale;
 	bool huge_pages; /* 1 GiB second-level pages */
+	bool nmi_window; /* nmi_window_wanted is exact: no need to look for other exits */
 	uint32_t asids;
 	uint64_t bits; /* every optional feature as one word, to compare cores */
 };
@@ -220,8 +214,15 @@ struct hv_ops {
 			    struct segment_state *out);
 	uint64_t (*get_cr)(const struct hv_vcpu *v, unsigned cr); /* 0, 2, 3, 4 */
 	void (*set_cr)(struct hv_vcpu *v, unsigned cr, uint64_t value);
+	/* The four entries that PAE paging keeps in the processor: to be called after CR0, CR3, CR4
+	 * or the whole state was set so that the guest uses it, with what memory holds at CR3. */
+	void (*set_pdptes)(struct hv_vcpu *v, const uint64_t pdptes[4]);
 	uint64_t (*get_efer)(const struct hv_vcpu *v);
 	void (*set_efer)(struct hv_vcpu *v, uint64_t value);
+
+	/* After EXIT_ENTRY_FAILED: the field and rule because of which the processor refuses the
+	 * vCPU's state, in words. */
+	void (*explain)(const struct hv_vcpu *v, struct reason *why);
 
 	/* One line after the other about the back end's own structure, for crash records. */
 	void (*dump)(const struct hv_vcpu *v, void (*line)(void *ctx, const char *text), void *ctx);

@@ -14,7 +14,7 @@ struct mitigations {
 	bool ibpb_on_switch; /* before another guest's vCPU runs on a core: forget indirect branches
 			      */
 	bool verw;           /* before an entry: overwrite the CPU's buffers */
-	bool l1d_flush;      /* before an entry: empty the first-level data cache */
+	bool l1d_flush;      /* before a vCPU is loaded: empty the first-level data cache */
 	bool auto_ibrs;      /* the CPU itself keeps guests' branches from the hypervisor's */
 };
 
@@ -44,6 +44,12 @@ void mitigations_init_this_cpu(void);
 static inline void ibpb(void)
 {
 	wrmsr(0x49, 1); /* PRED_CMD.IBPB */
+}
+
+/* Empties the first-level data cache. Only where mitigations.l1d_flush. */
+static inline void l1d_flush(void)
+{
+	wrmsr(0x10b, 1); /* IA32_FLUSH_CMD.L1D_FLUSH */
 }
 
 /* Fills the return stack with addresses that lead nowhere: 32 calls that are never returned from,

@@ -3,6 +3,7 @@
  * offsets.h from its "->NAME value" lines.
  */
 #include "arch/x86/hv.h"
+#include "arch/x86/mitigations.h"
 #include "arch/x86/percpu.h"
 #include "arch/x86/traps.h"
 
@@ -14,4 +15,7 @@ void offsets(void)
 {
 	DEFINE(HV_VCPU_GPR, offsetof(struct hv_vcpu, gpr));
 	DEFINE(HV_VCPU_PAGES_PA, offsetof(struct hv_vcpu, pages.pa));
+	DEFINE(HV_VCPU_LAUNCHED, offsetof(struct hv_vcpu, launched));
+	DEFINE(HV_VCPU_HOST_STACK, offsetof(struct hv_vcpu, host_stack));
+	DEFINE(MITIGATIONS_VERW, offsetof(struct mitigations, verw));
 }

@@ -5,6 +5,7 @@
 #ifndef ARCH_X86_STATE_H
 #define ARCH_X86_STATE_H
 
+#include "lib/reason.h"
 #include "lib/types.h"
 
 /* General registers in the hardware's encoding. */
@@ -174,6 +175,28 @@ struct code_context {
 			*/
 	uint8_t phys_bits; /* of the guest's physical addresses: entry bits above are reserved */
 };
+
+/* The whole state of a vCPU but for what is switched in the same way for both vendors (extended
+ * registers, DR0 to DR3, TSC_AUX). */
+struct vcpu_state {
+	uint64_t gpr[GPR_COUNT];
+	uint64_t rip, rflags;
+	uint64_t cr0, cr2, cr3, cr4, cr8, efer;
+	uint64_t dr6, dr7;
+	struct segment_state seg[SEG_COUNT];
+	struct table_state gdtr, idtr;
+	uint64_t star, lstar, cstar, sfmask, kernel_gs_base;
+	uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
+	uint64_t pat;
+	uint8_t cpl;
+	bool irq_blocked, nmi_blocked;
+};
+
+/* After power-on or reset. */
+void vcpu_state_at_reset(struct vcpu_state *s);
+
+/* ERR_INVALID and a sentence for a state that no processor can have. */
+int vcpu_state_check(const struct vcpu_state *s, struct reason *why);
 
 static inline bool code_is_64bit(const struct code_context *c)
 {

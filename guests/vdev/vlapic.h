@@ -207,6 +207,15 @@ static inline int vlapic_pending(struct vlapic *l)
 	return l->best;
 }
 
+/* The priority class (1 to 15) of the interrupt that only the task priority holds back; 0: none. To
+ * be asked when nothing is pending. */
+static inline uint8_t vlapic_masked_class(const struct vlapic *l)
+{
+	int irr = l->irr_top >> 4, isr = l->isr_top < 0 ? 0 : l->isr_top >> 4;
+
+	return l->irr_top >= 0 && irr > isr ? (uint8_t)irr : 0;
+}
+
 /* The processor takes `vector`: IRR to ISR. Returns the vector that it gets: if `vector` is not (or
  * no more) deliverable, that is the spurious one, and nothing is in service. */
 uint8_t vlapic_accept(struct vlapic *l, uint8_t vector);

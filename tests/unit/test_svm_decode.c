@@ -323,16 +323,16 @@ static void test_interrupted(void **state)
 
 static void test_asids(void **state)
 {
-	struct asid_pool p;
+	struct tag_pool p;
 	uint32_t asid;
 	uint64_t generation;
 
 	(void)state;
 	for (uint32_t count = 2; count <= 17; count++) {
-		asid_pool_init(&p, count);
+		tag_pool_init(&p, count);
 		assert_int_equal(p.generation, 1);
 		for (unsigned i = 0; i < 5 * (count - 1); i++) {
-			bool flush = asid_take(&p, &asid, &generation);
+			bool flush = tag_take(&p, &asid, &generation);
 
 			/* 0 is the host's; all others once per generation */
 			assert_int_equal(asid, 1 + i % (count - 1));

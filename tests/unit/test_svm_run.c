@@ -212,7 +212,7 @@ static int setup(void **state)
 		c = svm_cpu_of(cores[i].pages.va);
 		c->host_vmcb_pa = cores[i].pages.pa.v + SVM_CPU_HOST_VMCB_PAGE * PAGE_SIZE;
 		c->flush_all = true;
-		asid_pool_init(&c->asids, ASIDS);
+		tag_pool_init(&c->asids, ASIDS);
 	}
 	guest = NULL;
 	entries = 0;
@@ -448,11 +448,16 @@ static void open_window(struct hv_vcpu *who, struct vmcb *m)
 static void test_window(void **state)
 {
 	(void)state;
-	v->cr8 = 15; /* a window opens by IF and the shadow alone; the priority is the APIC's matter
-		      */
+	v->cr8 = 15;
 	run();
 	assert_int_equal(entered.int_ctl, BIT(24) | 15);
+	/* CR8 counts: the window opens when it falls below the class */
 	v->window_wanted = true;
+	v->window_class = 9;
+	run();
+	assert_int_equal(entered.int_ctl, BIT(24) | BIT(8) | 0x90000 | 15);
+	/* but for what CR8 never holds back */
+	v->window_class = 16;
 	guest = open_window;
 	assert_int_equal(run().kind, EXIT_WINDOW);
 	assert_int_equal(entered.int_ctl, BIT(24) | BIT(8) | 0xf0000 | BIT(20) | 15);
@@ -666,6 +671,7 @@ static void test_many(void **state)
 				epoch[n]++;
 			}
 			who->window_wanted = below(2);
+			who->window_class = (uint8_t)below(17);
 			who->tsc_offset += below(10) == 0;
 			if (below(4) == 0)
 				who->inject = (struct vcpu_event){

@@ -46,25 +46,6 @@ struct vcpu_event svm_event_decode(uint64_t info)
 	return e;
 }
 
-void asid_pool_init(struct asid_pool *p, uint32_t count)
-{
-	*p = (struct asid_pool){.generation = 1, .next = 1, .count = count};
-}
-
-bool asid_take(struct asid_pool *p, uint32_t *asid, uint64_t *generation)
-{
-	bool flush = false;
-
-	if (p->next >= p->count) {
-		p->generation++;
-		p->next = 1;
-		flush = true;
-	}
-	*asid = p->next++;
-	*generation = p->generation;
-	return flush;
-}
-
 static void decode_control(const struct vmcb *b, bool write, struct vm_exit *exit)
 {
 	exit->kind = EXIT_CONTROL_REG;

@@ -61,7 +61,7 @@ int svm_cpu_on(struct hv_pages pages, uint32_t cpu, struct reason *why)
 	c->host_vmcb_pa = pages.pa.v + SVM_CPU_HOST_VMCB_PAGE * PAGE_SIZE;
 	/* whatever the firmware left in the TLB under these identifiers goes at the first entry */
 	c->flush_all = true;
-	asid_pool_init(&c->asids, r.ebx);
+	tag_pool_init(&c->asids, r.ebx);
 	vmsave(c->host_vmcb_pa);
 	return 0;
 }

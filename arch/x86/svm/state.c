@@ -74,6 +74,14 @@ void svm_set_cr(struct hv_vcpu *v, unsigned cr, uint64_t value)
 	b->clean &= ~CLEAN_CR;
 }
 
+/* The processor reads them itself at each entry (AMD64 Architecture Programmer's Manual, volume 2,
+ * "Legacy PAE Mode" of nested paging). */
+void svm_set_pdptes(struct hv_vcpu *v, const uint64_t pdptes[4])
+{
+	(void)v;
+	(void)pdptes;
+}
+
 /* The guest never sees EFER.SVME, which the processor demands to be set. */
 uint64_t svm_get_efer(const struct hv_vcpu *v)
 {
@@ -122,47 +130,10 @@ void svm_get_state(const struct hv_vcpu *v, struct vcpu_state *out)
 	out->nmi_blocked = v->nmi_blocked;
 }
 
-/* What a guest's EFER can hold: the CPU models allow no more. */
-#define EFER_BITS (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE | EFER_FFXSR)
-
-/* The rules by which VMRUN would refuse the state with VMEXIT_INVALID, and that EFER.LMA is what
- * the processor would make of it: emulation goes by that bit. */
-static int check_state(const struct vcpu_state *s, struct reason *why)
-{
-	bool long_mode = (s->efer & EFER_LME) && (s->cr0 & CR0_PG);
-
-	if (!(s->cr0 & CR0_CD) && (s->cr0 & CR0_NW))
-		return refuse(why, ERR_INVALID, "CR0 has NW set without CD");
-	if (s->cr0 >> 32)
-		return refuse(why, ERR_INVALID, "CR0 has reserved bits set in its upper half");
-	if ((s->cr0 & CR0_PG) && !(s->cr0 & CR0_PE))
-		return refuse(why, ERR_INVALID, "CR0 has paging without protected mode");
-	if (s->cr3 >> 52)
-		return refuse(why, ERR_INVALID, "CR3 has reserved bits set");
-	if (s->cr4 >> 32)
-		return refuse(why, ERR_INVALID, "CR4 has reserved bits set in its upper half");
-	if (s->dr6 >> 32 || s->dr7 >> 32)
-		return refuse(why, ERR_INVALID, "DR6 or DR7 has bits set in its upper half");
-	if (s->efer & EFER_SVME)
-		return refuse(why, ERR_INVALID, "EFER.SVME is not a guest's to set");
-	if (s->efer & ~EFER_BITS)
-		return refuse(why, ERR_INVALID, "EFER has reserved bits set");
-	if (long_mode != !!(s->efer & EFER_LMA))
-		return refuse(why, ERR_INVALID,
-			      "EFER.LMA does not follow from EFER.LME and CR0.PG");
-	if (long_mode && !(s->cr4 & CR4_PAE))
-		return refuse(why, ERR_INVALID, "long mode with paging needs CR4.PAE");
-	if (long_mode && (s->seg[SEG_CS].attr & SEG_ATTR_L) && (s->seg[SEG_CS].attr & SEG_ATTR_DB))
-		return refuse(why, ERR_INVALID, "CS has both L and D set in long mode");
-	if (s->cpl > 3 || s->cr8 > 15)
-		return refuse(why, ERR_INVALID, "the privilege level or CR8 is out of range");
-	return 0;
-}
-
 int svm_set_state(struct hv_vcpu *v, const struct vcpu_state *in, struct reason *why)
 {
 	struct vmcb *b = svm_vmcb(v);
-	int err = check_state(in, why);
+	int err = vcpu_state_check(in, why);
 
 	if (err)
 		return err;
@@ -209,6 +180,15 @@ int svm_set_state(struct hv_vcpu *v, const struct vcpu_state *in, struct reason 
 	b->clean = 0;
 	v->flush_wanted = true;
 	return 0;
+}
+
+void svm_explain(const struct hv_vcpu *v, struct reason *why)
+{
+	struct vcpu_state s;
+
+	svm_get_state(v, &s);
+	if (vcpu_state_check(&s, why) == 0)
+		refuse(why, ERR_INVALID, "no rule that is known is broken");
 }
 
 void svm_dump(const struct hv_vcpu *v, void (*line)(void *ctx, const char *text), void *ctx)

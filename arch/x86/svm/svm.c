@@ -19,32 +19,6 @@
 
 #define INTERCEPT3_ALWAYS (INTERCEPT_INVLPGB | INTERCEPT_MCOMMIT | INTERCEPT_TLBSYNC)
 
-#define PAT_AFTER_RESET 0x0007040600070406ull
-
-/* Source: AMD64 Architecture Programmer's Manual, volume 2, "Processor Initialization State". */
-static void state_at_reset(struct vcpu_state *s)
-{
-	*s = (struct vcpu_state){
-		.rip = 0xfff0,
-		.rflags = RFLAGS_ONE,
-		.cr0 = CR0_CD | CR0_NW | CR0_ET,
-		.dr6 = 0xffff0ff0,
-		.dr7 = 0x400,
-		.pat = PAT_AFTER_RESET,
-		.gdtr.limit = 0xffff,
-		.idtr.limit = 0xffff,
-	};
-	for (unsigned i = 0; i < SEG_COUNT; i++) {
-		s->seg[i].limit = 0xffff;
-		s->seg[i].attr = SEG_ATTR_P | SEG_ATTR_S | 3; /* data, writable, accessed */
-	}
-	s->seg[SEG_CS].selector = 0xf000;
-	s->seg[SEG_CS].base = 0xffff0000;
-	s->seg[SEG_CS].attr = SEG_ATTR_P | SEG_ATTR_S | 0xb;
-	s->seg[SEG_LDTR].attr = SEG_ATTR_P | 2;
-	s->seg[SEG_TR].attr = SEG_ATTR_P | 0xb; /* busy 32-bit TSS */
-}
-
 static void svm_vcpu_init(struct hv_vcpu *v)
 {
 	struct vmcb *b = svm_vmcb(v);
@@ -67,8 +41,9 @@ static void svm_vcpu_init(struct hv_vcpu *v)
 	v->last_cpu = UINT32_MAX;
 	v->inject.kind = EVENT_NONE;
 	v->window_wanted = false;
+	v->nmi_window_wanted = false;
 	v->window_armed = false;
-	state_at_reset(&s);
+	vcpu_state_at_reset(&s);
 	(void)svm_set_state(v, &s, &why); /* these values pass its checks: a unit test holds that */
 }
 
@@ -91,7 +66,7 @@ static void svm_vcpu_put(struct hv_vcpu *v)
 /* Gives the vCPU an identifier under which no stale translation is cached. */
 static void take_tag(struct svm_cpu *c, struct hv_vcpu *v, struct vmcb *b)
 {
-	if (asid_take(&c->asids, &v->tag, &v->tag_generation))
+	if (tag_take(&c->asids, &v->tag, &v->tag_generation))
 		c->flush_all = true;
 	v->flush_wanted = false;
 	b->asid = v->tag;
@@ -119,19 +94,30 @@ static uint64_t take_event(struct hv_vcpu *v, struct vmcb *b)
 	return code;
 }
 
-/* A virtual interrupt that is never delivered: its intercept is the window. */
+/* A virtual interrupt that is never delivered: its intercept is the window. The end of NMI blocking
+ * has an intercept of its own; an NMI that waits for an instruction boundary without a shadow waits
+ * for one with interrupts on, too, or for any other exit. */
 static void window_update(struct hv_vcpu *v, struct vmcb *b)
 {
-	uint64_t window = INT_CTL_V_IRQ | INT_CTL_PRIO_HIGHEST | INT_CTL_IGNORE_TPR;
+	bool nmi = v->nmi_window_wanted && !v->nmi_blocked;
+	uint64_t int_ctl = b->int_ctl & ~(INT_CTL_V_IRQ | INT_CTL_PRIO | INT_CTL_IGNORE_TPR);
+	uint32_t intercepts = b->intercept1 & ~INTERCEPT_VINTR;
 
-	b->int_ctl &= ~window;
-	b->intercept1 &= ~INTERCEPT_VINTR;
-	if (v->window_wanted) {
-		b->int_ctl |= window;
-		b->intercept1 |= INTERCEPT_VINTR;
+	v->window_armed = v->window_wanted || nmi;
+	if (v->window_armed) {
+		int_ctl |= INT_CTL_V_IRQ;
+		intercepts |= INTERCEPT_VINTR;
+		if (nmi || v->window_class > 15)
+			int_ctl |= INT_CTL_PRIO | INT_CTL_IGNORE_TPR;
+		else
+			int_ctl |= (uint64_t)v->window_class << INT_CTL_PRIO_SHIFT;
 	}
-	v->window_armed = v->window_wanted;
-	b->clean &= ~(CLEAN_TPR | CLEAN_INTERCEPTS);
+	if (b->int_ctl != int_ctl)
+		b->clean &= ~CLEAN_TPR;
+	if (b->intercept1 != intercepts)
+		b->clean &= ~CLEAN_INTERCEPTS;
+	b->int_ctl = int_ctl;
+	b->intercept1 = intercepts;
 }
 
 /* The guest is about to execute the IRET that ends its NMI handler. Interrupts stay blocked over
@@ -152,7 +138,7 @@ static __cold __noinline uint64_t prepare_entry(struct hv_vcpu *v)
 
 	if (v->inject.kind != EVENT_NONE)
 		b->event_inj = take_event(v, b);
-	if (v->window_wanted != v->window_armed)
+	if (v->window_wanted || v->nmi_window_wanted || v->window_armed)
 		window_update(v, b);
 	if (b->tsc_offset != v->tsc_offset) {
 		b->tsc_offset = v->tsc_offset;
@@ -249,7 +235,9 @@ const struct hv_ops svm_ops = {
 	.get_segment = svm_get_segment,
 	.get_cr = svm_get_cr,
 	.set_cr = svm_set_cr,
+	.set_pdptes = svm_set_pdptes,
 	.get_efer = svm_get_efer,
 	.set_efer = svm_set_efer,
+	.explain = svm_explain,
 	.dump = svm_dump,
 };

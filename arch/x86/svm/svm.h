@@ -5,13 +5,14 @@
 #include "arch/x86/hv.h"
 #include "arch/x86/svm/decode.h"
 #include "arch/x86/svm/vmcb.h"
+#include "arch/x86/tag_pool.h"
 
 extern const struct slpt_format npt_format;
 
 /* A core's pages: the hardware's host save area, a VMCB that holds the host's FS, GS, TR, LDTR and
  * SYSCALL state for VMLOAD, and this structure. */
 struct svm_cpu {
-	struct asid_pool asids;
+	struct tag_pool asids;
 	uint64_t host_vmcb_pa;
 	bool flush_all; /* at the next entry */
 };
@@ -72,6 +73,8 @@ uint64_t svm_get_cr(const struct hv_vcpu *v, unsigned cr);
 void svm_set_cr(struct hv_vcpu *v, unsigned cr, uint64_t value);
 uint64_t svm_get_efer(const struct hv_vcpu *v);
 void svm_set_efer(struct hv_vcpu *v, uint64_t value);
+void svm_set_pdptes(struct hv_vcpu *v, const uint64_t pdptes[4]);
+void svm_explain(const struct hv_vcpu *v, struct reason *why);
 void svm_dump(const struct hv_vcpu *v, void (*line)(void *ctx, const char *text), void *ctx);
 
 /* permissions.c */

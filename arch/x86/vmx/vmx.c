@@ -1,0 +1,280 @@
+/*
+ * The VMX back end: the entry, and what an exit left. Everything that decides is in the pure files
+ * beside it. A vCPU is used by one core at a time (arch/x86/hv.h), so there are no locks.
+ */
+#include "arch/x86/vmx/vmx.h"
+
+#include "arch/x86/vmx/decode.h"
+#include "arch/x86/vmx/insn.h"
+
+/* Gives the vCPU a tag under which no stale translation is cached. Without tags each entry drops
+ * the guest's linear translations; those of guest-physical addresses are tagged by the EPT pointer.
+ */
+static void take_tag(struct vmx_cpu *c, struct hv_vcpu *v, struct vmx_vcpu *x)
+{
+	if (vmx_controls.vpid) {
+		if (tag_take(&c->vpids, &v->tag, &v->tag_generation))
+			c->flush_all = true;
+		if (x->vpid != v->tag)
+			vmwrite(VMCS_VPID, v->tag);
+		x->vpid = v->tag;
+	}
+	v->tag_generation = c->vpids.generation;
+	if (v->flush_wanted)
+		invept(INVEPT_SINGLE, vmx_eptp(v->vm));
+	v->flush_wanted = false;
+}
+
+/* The event field does not set CR2 or DR6: they are part of the guest's state. Real mode has no
+ * error codes, and the processor refuses them there. */
+static void take_event(struct hv_vcpu *v, struct vmx_vcpu *x)
+{
+	struct vcpu_event *e = &v->inject;
+
+	if (e->kind == EVENT_EXCEPTION && e->vector == VEC_PF)
+		x->cr2 = e->payload;
+	if (e->kind == EVENT_EXCEPTION && e->vector == VEC_DB)
+		write_dr6(read_dr6() | e->payload);
+	if (e->kind == EVENT_NMI)
+		v->nmi_blocked = false; /* the entry itself blocks them again */
+	if (e->has_error && !(vmread(VMCS_GUEST_CR0) & CR0_PE))
+		e->has_error = false;
+	vmwrite(VMCS_ENTRY_EVENT, vmx_event_encode(e));
+	if (e->has_error)
+		vmwrite(VMCS_ENTRY_EVENT_ERROR, e->error);
+	if (e->kind == EVENT_SOFT_INT)
+		vmwrite(VMCS_ENTRY_INSN_LEN, e->insn_len);
+	e->kind = EVENT_NONE;
+}
+
+/* An interrupt that waits for IF or the end of a shadow, one that the task priority holds back, an
+ * NMI that waits for the end of the one before: each has its own exit. */
+static void window_update(struct hv_vcpu *v, struct vmx_vcpu *x)
+{
+	uint32_t primary = vmx_controls.primary, threshold = 0;
+
+	if (v->window_wanted && v->cr8 < v->window_class)
+		primary |= PRIMARY_INTERRUPT_WINDOW;
+	else if (v->window_wanted)
+		threshold = v->window_class;
+	if (v->nmi_window_wanted)
+		primary |= PRIMARY_NMI_WINDOW;
+	if (primary != x->primary)
+		vmwrite(VMCS_PRIMARY_CONTROLS, primary);
+	if (threshold != x->tpr_threshold)
+		vmwrite(VMCS_TPR_THRESHOLD, threshold);
+	x->primary = primary;
+	x->tpr_threshold = threshold;
+	v->window_armed = v->window_wanted || v->nmi_window_wanted;
+}
+
+/* The contract does not tell STI from MOV SS; where the processor did, its answer is kept. */
+static void interruptibility_update(struct hv_vcpu *v, struct vmx_vcpu *x)
+{
+	uint32_t shadow = x->interruptibility & (BLOCKED_BY_STI | BLOCKED_BY_MOV_SS);
+	uint32_t now = v->nmi_blocked ? BLOCKED_BY_NMI : 0;
+
+	if (v->irq_blocked && shadow)
+		now |= shadow;
+	else if (v->irq_blocked)
+		now |= v->rflags & RFLAGS_IF ? BLOCKED_BY_STI : BLOCKED_BY_MOV_SS;
+	if (now == x->interruptibility)
+		return;
+	vmwrite(VMCS_INTERRUPTIBILITY, now);
+	/* a single-step trap that waited in the shadow was given with the instruction that was done
+	 */
+	vmwrite(VMCS_PENDING_DEBUG,
+		v->irq_blocked && (v->rflags & RFLAGS_TF) ? PENDING_DEBUG_BS : 0);
+	x->interruptibility = now;
+}
+
+/* What an entry seldom needs. */
+static __cold __noinline void prepare_entry(struct hv_vcpu *v)
+{
+	struct vmx_cpu *c = vmx_cpu_of(v->cpu_pages);
+	struct vmx_vcpu *x = vmx_vcpu_of(v);
+
+	if (v->inject.kind != EVENT_NONE)
+		take_event(v, x);
+	interruptibility_update(v, x);
+	*vmx_tpr(v) = (uint8_t)(v->cr8 << 4);
+	if (v->window_wanted || v->nmi_window_wanted || v->window_armed)
+		window_update(v, x);
+	if (x->tsc_offset != v->tsc_offset) {
+		x->tsc_offset = v->tsc_offset;
+		vmwrite(VMCS_TSC_OFFSET, v->tsc_offset);
+	}
+	if (v->flush_wanted || v->tag_generation != c->vpids.generation)
+		take_tag(c, v, x);
+	if (c->flush_all) {
+		invvpid(INVVPID_ALL);
+		c->flush_all = false;
+	}
+}
+
+void vmx_before_entry(struct hv_vcpu *v)
+{
+	struct vmx_cpu *c = vmx_cpu_of(v->cpu_pages);
+	struct vmx_vcpu *x = vmx_vcpu_of(v);
+
+	if (unlikely(v->attention || v->inject.kind != EVENT_NONE || v->irq_blocked ||
+		     v->nmi_blocked || x->interruptibility || x->tsc_offset != v->tsc_offset ||
+		     v->tag_generation != c->vpids.generation || *vmx_tpr(v) >> 4 != v->cr8))
+		prepare_entry(v);
+	if (v->rip != x->rip)
+		vmwrite(VMCS_GUEST_RIP, v->rip);
+	if (v->gpr[GPR_RSP] != x->rsp)
+		vmwrite(VMCS_GUEST_RSP, v->gpr[GPR_RSP]);
+	if (v->rflags != x->rflags)
+		vmwrite(VMCS_GUEST_RFLAGS, v->rflags);
+	if (read_cr2() != x->cr2)
+		write_cr2(x->cr2);
+}
+
+/* No entry at all (VMfail), or one that was refused. The fields are as they were. */
+static __cold void entry_failed(struct hv_vcpu *v, struct vm_exit *exit, uint32_t reason)
+{
+	exit->kind = EXIT_ENTRY_FAILED;
+	exit->raw_code = reason;
+	exit->raw_info1 = reason ? vmread(VMCS_QUALIFICATION) : vmread(VMCS_INSN_ERROR);
+	v->irq_blocked = false;
+	if ((reason & REASON_MASK) == REASON_ENTRY_MC)
+		raise_machine_check();
+}
+
+/* An NMI or a machine check is the host's: its handler is called as if it had come here. All others
+ * are the guest's own. */
+static void decode_event(struct vm_exit *exit)
+{
+	uint32_t info = (uint32_t)vmread(VMCS_EXIT_EVENT);
+
+	if ((info >> EVENT_TYPE_SHIFT & EVENT_TYPE_MASK) == EVENT_TYPE_NMI) {
+		exit->kind = EXIT_HOST_EVENT;
+		raise_nmi();
+	} else if ((uint8_t)info == VEC_MC) {
+		exit->kind = EXIT_HOST_EVENT;
+		raise_machine_check();
+	} else {
+		vmx_decode_exception(info, (uint32_t)vmread(VMCS_EXIT_EVENT_ERROR), exit->raw_info1,
+				     exit);
+	}
+}
+
+/* An IRET that faulted had ended the blocking of NMIs already, and will end it again (Intel SDM
+ * volume 3, "Information About NMI Unblocking Due to IRET"). */
+static bool nmi_unblocked(const struct vm_exit *exit, uint32_t reason)
+{
+	if (reason == REASON_EPT_VIOLATION)
+		return exit->raw_info1 & EPT_ACCESS_NMI_UNBLOCKING;
+	return reason == REASON_EXCEPTION && (vmread(VMCS_EXIT_EVENT) & EVENT_NMI_UNBLOCKING);
+}
+
+/* Exits that do not come from an instruction that is to be done for the guest, or may have cut off
+ * the delivery of an event. */
+static __noinline void decode_rest(struct hv_vcpu *v, struct vm_exit *exit, uint32_t reason)
+{
+	uint32_t vectoring = (uint32_t)vmread(VMCS_VECTORING);
+
+	exit->raw_code = reason;
+	exit->raw_info1 = vmread(VMCS_QUALIFICATION);
+	exit->kind = (uint8_t)vmx_exit_kind(reason);
+	if (unlikely(vectoring & EVENT_VALID)) {
+		exit->interrupted =
+			vmx_event_decode(vectoring, (uint32_t)vmread(VMCS_VECTORING_ERROR));
+		/* a page fault wrote CR2 before its delivery began, and delivering it again writes
+		 * it again */
+		exit->interrupted.payload = exit->interrupted.kind == EVENT_EXCEPTION &&
+							    exit->interrupted.vector == VEC_PF
+						    ? vmx_vcpu_of(v)->cr2
+						    : 0;
+		v->inject = exit->interrupted;
+	} else if (unlikely(nmi_unblocked(exit, reason))) {
+		v->nmi_blocked = true;
+	}
+	switch (reason) {
+	case REASON_EPT_VIOLATION:
+		vmx_decode_memory(exit->raw_info1, vmread(VMCS_GUEST_PHYSICAL), exit);
+		vmx_code_of(v, &exit->code);
+		return;
+	case REASON_EXCEPTION:
+		decode_event(exit);
+		return;
+	case REASON_CR:
+		exit->insn_len = (uint8_t)vmread(VMCS_EXIT_INSN_LEN);
+		vmx_decode_cr(exit->raw_info1, exit);
+		return;
+	default:
+		exit->insn_len = (uint8_t)vmread(VMCS_EXIT_INSN_LEN);
+		return;
+	}
+}
+
+void vmx_after_exit(struct hv_vcpu *v, struct vm_exit *exit, bool failed)
+{
+	struct vmx_vcpu *x = vmx_vcpu_of(v);
+	uint32_t reason = failed ? 0 : (uint32_t)vmread(VMCS_EXIT_REASON);
+
+	x->cr2 = read_cr2();
+	if (unlikely(failed || (reason & REASON_ENTRY_FAILED))) {
+		entry_failed(v, exit, reason);
+		return;
+	}
+	v->launched = true;
+	v->rip = x->rip = vmread(VMCS_GUEST_RIP);
+	v->gpr[GPR_RSP] = x->rsp = vmread(VMCS_GUEST_RSP);
+	v->rflags = x->rflags = vmread(VMCS_GUEST_RFLAGS);
+	x->interruptibility = (uint32_t)vmread(VMCS_INTERRUPTIBILITY);
+	v->irq_blocked = x->interruptibility & (BLOCKED_BY_STI | BLOCKED_BY_MOV_SS);
+	v->nmi_blocked = x->interruptibility & BLOCKED_BY_NMI;
+	v->cr8 = *vmx_tpr(v) >> 4;
+	exit->insn_len = 0;
+	/* the frequent kinds: instructions, which cut no event off */
+	if (reason == REASON_IO) {
+		exit->raw_info1 = vmread(VMCS_QUALIFICATION);
+		vmx_decode_io(exit->raw_info1, exit);
+	} else if (reason == REASON_RDMSR || reason == REASON_WRMSR) {
+		exit->raw_info1 = reason == REASON_WRMSR;
+		exit->kind = EXIT_MSR;
+		exit->msr.write = reason == REASON_WRMSR;
+	} else if (reason == REASON_CPUID) {
+		exit->raw_info1 = 0;
+		exit->kind = EXIT_CPUID;
+	} else if (reason == REASON_VMCALL) {
+		exit->raw_info1 = 0;
+		exit->kind = EXIT_HYPERCALL;
+		exit->hypercall.vmmcall = false;
+	} else {
+		decode_rest(v, exit, reason);
+		return;
+	}
+	exit->insn_len = (uint8_t)vmread(VMCS_EXIT_INSN_LEN);
+}
+
+const struct hv_ops vmx_ops = {
+	.name = "Intel VMX",
+	.cpu_pages = VMX_CPU_PAGES,
+	.vm_pages = VMX_VM_PAGES,
+	.vcpu_pages = VMX_VCPU_PAGES,
+	.slpt = &ept_format,
+	.probe = vmx_probe,
+	.cpu_on = vmx_cpu_on,
+	.cpu_off = vmx_cpu_off,
+	.vm_init = vmx_permissions_init,
+	.vm_allow_msr = vmx_allow_msr,
+	.vm_allow_port = vmx_allow_port,
+	.vcpu_init = vmx_vcpu_init,
+	.vcpu_load = vmx_vcpu_load,
+	.vcpu_put = vmx_vcpu_put,
+	.run = vmx_run,
+	.get_state = vmx_get_state,
+	.set_state = vmx_set_state,
+	.get_code = vmx_code_of,
+	.get_segment = vmx_get_segment,
+	.get_cr = vmx_get_cr,
+	.set_cr = vmx_set_cr,
+	.set_pdptes = vmx_set_pdptes,
+	.get_efer = vmx_get_efer,
+	.set_efer = vmx_set_efer,
+	.explain = vmx_explain,
+	.dump = vmx_dump,
+};
