@@ -17,10 +17,9 @@
 	.endm
 
 /* Check `number` is whether `place` holds `value`. */
-	.macro CHECK_IS number, place, value
-	cmpl $\value, \place
-	CHECK \number, e
-	.endm
+#define CHECK_IS(number, place, value)                                                             \
+	cmpl $value, place;                                                                        \
+	CHECK number, e
 
 /* Runs instructions, which may fault: `caught` is the vector after that, -1 if there was none. No
  * label 9 in them. */
@@ -33,14 +32,12 @@
 /* Check `number` is whether the instructions raise the exception `vector`, or none. */
 #define FAULTS(number, vector, insn...)                                                            \
 	TRY(insn);                                                                                 \
-	CHECK_IS number, caught, vector
+	CHECK_IS(number, caught, vector)
 #define WORKS(number, insn...) FAULTS(number, -1, insn)
 
 /* `what` is called at each exception or interrupt of that vector, with EBP at the frame; it may change
  * every other register. The interrupted code goes on where the frame says. */
-	.macro HANDLE vector, what
-	movl $\what, handlers + 4 * (\vector)
-	.endm
+#define HANDLE(vector, what) movl $what, handlers + 4 * (vector)
 
 /* How often a vector came. */
 #define COUNT(vector) counts + 4 * (vector)
@@ -63,29 +60,25 @@
 #define LAPIC 0xfee00000
 
 /* From an MSR's number to EDX:EAX, and back. */
-	.macro GET_MSR number
-	mov $\number, %ecx
+#define GET_MSR(number)                                                                            \
+	mov $(number), %ecx;                                                                       \
 	rdmsr
-	.endm
-	.macro SET_MSR number, high, low
-	mov $\number, %ecx
-	mov $\high, %edx
-	mov $\low, %eax
+#define SET_MSR(number, high, low)                                                                 \
+	mov $(number), %ecx;                                                                       \
+	mov $(high), %edx;                                                                         \
+	mov $(low), %eax;                                                                          \
 	wrmsr
-	.endm
 
 /* Waits until a vector came `n` times; if that does not happen, the guest does not end. Interrupts
  * are on while it sleeps, and off after it. */
-	.macro SLEEP_UNTIL vector, n
-.Lagain\@:
-	cli
-	cmpl $\n, COUNT(\vector)
-	jae .Lenough\@
-	sti
-	hlt
-	jmp .Lagain\@
-.Lenough\@:
-	.endm
+#define SLEEP_UNTIL(vector, n)                                                                     \
+7:	cli;                                                                                       \
+	cmpl $n, COUNT(vector);                                                                    \
+	jae 8f;                                                                                    \
+	sti;                                                                                       \
+	hlt;                                                                                       \
+	jmp 7b;                                                                                    \
+8:
 
 	.section .text
 /* Own descriptor tables, and every gate of the IDT to its stub. Changes EAX, ECX, EDI. */
@@ -204,7 +197,7 @@ eoi_lapic:
 	movl $0, LAPIC + 0xb0
 	ret
 eoi_x2apic:
-	SET_MSR 0x80b, 0, 0
+	SET_MSR(0x80b, 0, 0)
 	ret
 eoi_pic2:
 	mov $0x20, %al
