@@ -30,12 +30,24 @@ def test_tiny_guest(boot, name, ending, status):
 
 # Guests that check things themselves: the status is the number of the first check that failed.
 @pytest.mark.parametrize("name", [
-    "privileged", "lapic_timer", "debug_traps",
+    "privileged", "lapic_timer", "debug_traps", "xstate", "pic_pit",
 ])
 def test_checks(boot, name):
     machine = boot(skerry.config(tiny(name, serial="console")), files(name))
     machine.expect(f"guest {name.replace('_', '-')} (stopped|crashed): ")
     machine.expect_text("it ended with status 0\r")
+    assert machine.wait() == "ok"
+
+
+def test_extended_state_of_guests_that_take_turns(boot):
+    """Three on one core, each with a pattern of its own; the third has AVX off."""
+    words = ("a", "b", "sse")
+    machine = boot(skerry.config(*(skerry.multiboot(word, "xstate.elf", cmdline=word,
+                                                    debug_exit=True) for word in words)),
+                   files("xstate"))
+    for _ in words:
+        machine.expect("guest [a-z]+ (stopped|crashed): ")
+        machine.expect_text("it ended with status 0\r")
     assert machine.wait() == "ok"
 
 
