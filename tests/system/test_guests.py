@@ -30,7 +30,7 @@ def test_tiny_guest(boot, name, ending, status):
 
 # Guests that check things themselves: the status is the number of the first check that failed.
 @pytest.mark.parametrize("name", [
-    "privileged", "lapic_timer", "debug_traps", "xstate", "pic_pit",
+    "privileged", "lapic_timer", "debug_traps", "xstate", "pic_pit", "msrs",
 ])
 def test_checks(boot, name):
     machine = boot(skerry.config(tiny(name, serial="console")), files(name))
