@@ -30,7 +30,7 @@ def test_tiny_guest(boot, name, ending, status):
 
 # Guests that check things themselves: the status is the number of the first check that failed.
 @pytest.mark.parametrize("name", [
-    "privileged", "lapic_timer", "debug_traps", "xstate", "pic_pit", "msrs", "nmi",
+    "privileged", "lapic_timer", "debug_traps", "xstate", "pic_pit", "msrs", "nmi", "memory",
 ])
 def test_checks(boot, name):
     # The second core runs the guest: there the console's own work ends none of its turns.
