@@ -330,22 +330,23 @@ run:
 # ---- tests ----
 
 # The tiny guests: one assembly file each. bench is there twice, for 32-bit and 64-bit mode.
-TINY_GUESTS := bench bench64 halt hello power_off privileged status triple_fault
+TINY_GUESTS := $(basename $(notdir $(wildcard tests/guests/*.S))) bench64
 TINY_ELF    := $(TINY_GUESTS:%=$(BUILD)/guests/%.elf)
+TINY_DEPS   := tests/guests/guest.h tests/guests/checks.h tests/guests/guest.ld Makefile
 
-$(BUILD)/guests/%64.o: tests/guests/%.S tests/guests/guest.h
+$(BUILD)/guests/%64.o: tests/guests/%.S $(TINY_DEPS)
 	@mkdir -p $(@D)
 	$(call say,AS)
 	$(Q)gcc -m32 -DLONG -c -o $@ $<
 
-$(BUILD)/guests/%.o: tests/guests/%.S tests/guests/guest.h
+$(BUILD)/guests/%.o: tests/guests/%.S $(TINY_DEPS)
 	@mkdir -p $(@D)
 	$(call say,AS)
 	$(Q)gcc -m32 -c -o $@ $<
 
 $(BUILD)/guests/%.elf: $(BUILD)/guests/%.o
 	$(call say,LD)
-	$(Q)$(LD) -m elf_i386 -n -Ttext 0x100000 -o $@ $<
+	$(Q)$(LD) -m elf_i386 -z max-page-size=4096 --fatal-warnings -T tests/guests/guest.ld -o $@ $<
 
 tiny-guests: $(TINY_ELF)
 

@@ -457,9 +457,12 @@ static bool string_once(struct emul *e, const struct emul_op *op)
 
 static enum emul_result do_string(struct emul *e, const struct emul_op *op)
 {
+	/* a single step is one iteration */
+	unsigned most = *e->rflags & RFLAGS_TF ? 1 : EMUL_MAX_REP;
+
 	if (op->rep == REP_NONE)
 		return string_once(e, op) ? EMUL_DONE : EMUL_FAULT;
-	for (unsigned i = 0; i < EMUL_MAX_REP; i++) {
+	for (unsigned i = 0; i < most; i++) {
 		uint64_t count = reg_read(e, GPR_RCX, op->address_size);
 
 		if (!count)

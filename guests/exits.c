@@ -313,7 +313,11 @@ static void emulate_instruction(struct vcpu *v, const struct code_context *code)
 	case EMUL_DONE:
 		finish(v, 0);
 		return;
-	case EMUL_AGAIN:
+	case EMUL_AGAIN: /* between two iterations of REP */
+		v->hv.irq_blocked = false;
+		if (unlikely(v->hv.rflags & RFLAGS_TF))
+			single_step(v);
+		return;
 	case EMUL_RETRY:
 		return;
 	case EMUL_FAULT:
@@ -468,7 +472,7 @@ static enum run_outcome handle_halt(struct vcpu *v, const struct vm_exit *exit)
 {
 	if (!skip(v, exit, INSN_HLT))
 		return RUN_CONTINUE;
-	if (!(v->hv.rflags & RFLAGS_IF) && !v->nmi_pending) {
+	if (!(v->hv.rflags & RFLAGS_IF) && !v->nmi_pending && v->hv.inject.kind == EVENT_NONE) {
 		/* no interrupt can wake it, and this one vCPU is the whole guest */
 		vm_end(v->vm, VM_END_OFF, 0, "it halted with interrupts off");
 		return RUN_CONTINUE;

@@ -15,7 +15,8 @@
 #include "mm/heap.h"
 #include "mm/hostmap.h"
 
-#define MSR_TSC_AUX 0xc0000103u
+#define MSR_TSC_AUX  0xc0000103u
+#define NMI_RETRY_NS (50 * NS_PER_US)
 
 static void vcpu_put(struct vcpu *v);
 
@@ -191,6 +192,19 @@ static void wait_for_window(struct vcpu *v, bool interrupt)
 	h->nmi_window_wanted = v->nmi_pending;
 }
 
+/* Where the hardware has no exact window for an NMI, one that waits is looked for at each exit; and
+ * this makes an exit come, however long the guest would run without. */
+static __cold __noinline void look_again_soon(struct vcpu *v)
+{
+	uint64_t soon = vm_clock_ns(v->vm) + NMI_RETRY_NS;
+
+	v->look = true;
+	if (v->armed_deadline <= soon)
+		return;
+	v->armed_deadline = soon;
+	timer_arm(&v->timer, v->sched.cpu, vm_clock_host_tsc(v->vm, soon));
+}
+
 /*
  * Chooses what the next entry delivers, by the architecture's priorities: an event that is under
  * way, then NMI, then an interrupt. What cannot be taken yet asks for a window. Called when v->look
@@ -213,8 +227,9 @@ static __noinline void choose_event(struct vcpu *v)
 		interrupt = vlapic_pending(v->lapic) >= 0 || pic_waits(v);
 	}
 	wait_for_window(v, interrupt);
-	/* an NMI has no window of its own: looked for again at each exit */
-	v->look = v->nmi_pending;
+	v->look = false;
+	if (unlikely(v->nmi_pending && !hv_caps.nmi_window))
+		look_again_soon(v);
 }
 
 /* The guest wrote CR8. */

@@ -401,9 +401,11 @@ static uint8_t read_port61(const struct vpit *v, uint64_t tick)
 
 uint8_t vpit_read(struct vpit *v, uint16_t port)
 {
-	uint64_t tick = tick_now(v);
+	uint64_t now = v->host->now(v->host->ctx);
+	uint64_t tick = ticks_at(now, VPIT_HZ);
 	unsigned c = port & 3;
 
+	vpit_expire(v, now); /* who sees the output high finds the interrupt requested */
 	if (port == BOARD_SPEAKER_PORT) {
 		sync(v, 2, tick);
 		return read_port61(v, tick);

@@ -1,7 +1,7 @@
 /*
  * What the tiny guests share: a multiboot 1 header, the way to C-less assembly on a stack, output on
  * COM1, and the end through the debug-exit port. Each guest defines `main`, prints lines, and ends with
- * its status in EAX: 0 is success. Built by tests/guests/build for 32-bit protected mode; with LONG
+ * its status in EAX: 0 is success. Built for 32-bit protected mode by the Makefile; with LONG
  * defined the guest runs in 64-bit mode on page tables of its own (the first 4 GiB, 2 MiB pages).
  */
 #ifdef LONG
@@ -19,6 +19,7 @@
 	.globl _start
 _start:
 	mov $stack_top, %esp
+	mov %ebx, boot_info
 #ifdef LONG
 	mov $pds, %edi
 	mov $0x83, %eax
@@ -51,7 +52,7 @@ entry64:
 #endif
 	call main
 	/* EAX: the status */
-	mov $0xf4, %edx
+end:	mov $0xf4, %edx
 	out %eax, %dx
 1:	hlt
 	jmp 1b
@@ -104,5 +105,6 @@ pdpt:	.skip 4096
 pds:	.skip 4 * 4096
 	.skip 8192
 stack_top:
+boot_info: .skip 4 /* the multiboot information's address */
 	.section .note.GNU-stack, "", @progbits
 	.section .text

@@ -412,6 +412,11 @@ static void test_one_shots_on_channel_0(void **state)
 	fake.now = pit.deadline + 5;
 	out(0x43, 0x38);
 	assert_int_equal(fake.rises[LINE_PIT], 5);
+	/* So does a read. */
+	program(0, 0, 1000);
+	fake.now = pit.deadline + 5;
+	(void)in(0x40);
+	assert_int_equal(fake.rises[LINE_PIT], 6);
 	program(0, 1, 5); /* its gate never rises */
 	assert_int_equal(pit.deadline, TIME_NEVER);
 	program(0, 5, 5);

@@ -7,7 +7,8 @@
  * svm_before_entry() and svm_after_exit() do in C what is no world switch. GIF is clear from before the
  * guest's state is loaded until the host's is back, so that no interrupt or NMI ever runs on the guest's
  * GS, TR or SYSCALL MSRs. Inside, IF is set: with V_INTR_MASKING it is the host's IF at VMRUN that lets
- * a physical interrupt end the guest.
+ * a physical interrupt end the guest. STI stands well before VMRUN: QEMU's TCG would carry its shadow
+ * into the guest's first instruction.
  *
  * The return stack: a guest leaves its own addresses in the processor's return stack. They would be
  * used by returns that have no call since the exit. There is one, the return from here, and it goes by
@@ -40,6 +41,7 @@ svm_run:
 	mov 8(%rsp), %rdi
 
 	clgi
+	sti
 	mov HV_VCPU_PAGES_PA(%rdi), %rax
 	vmload %rax
 	mov GPR(1)(%rdi), %rcx
@@ -56,7 +58,6 @@ svm_run:
 	mov GPR(14)(%rdi), %r14
 	mov GPR(15)(%rdi), %r15
 	mov GPR(7)(%rdi), %rdi
-	sti
 	vmrun %rax
 	cli
 	/* RAX is the VMCB's address again, RSP the host's; all else is the guest's. */
