@@ -65,8 +65,9 @@ def program():
     if _program is None:
         try:
             _program = _build()
-        except Failure as failure:
-            _program = failure
+        except Failure:
+            _program = Failure("Bochs cannot be built, as the first test that needs it shows")
+            raise
     if isinstance(_program, Failure):
         raise _program
     return _program

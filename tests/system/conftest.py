@@ -35,9 +35,13 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("platform", platforms.platforms(), ids=lambda p: p.name)
 
 
+def on_platform(item):
+    return hasattr(item, "callspec") and "platform" in item.callspec.params
+
+
 def applies(item):
     """Can the test run on its platform?"""
-    if not hasattr(item, "callspec") or "platform" not in item.callspec.params:
+    if not on_platform(item):
         return True
     name = item.callspec.params["platform"].name
     for marker in item.iter_markers("platforms"):
@@ -71,11 +75,11 @@ def fresh_images():
 # ---- what came of each test ----
 
 def row_of(item):
-    """(The test's name without its platform, the platform's name)."""
+    """(The test's file, its name without its platform, the platform's name)."""
     platform = item.callspec.params["platform"].name
     rest = re.sub(rf"(^|-){re.escape(platform)}($|-)", lambda m: "-" if m[1] and m[2] else "",
                   item.callspec.id, count=1)
-    return item.originalname + (f"[{rest}]" if rest else ""), platform
+    return item.path.name, item.originalname + (f"[{rest}]" if rest else ""), platform
 
 
 @pytest.hookimpl(tryfirst=True, hookwrapper=True)
@@ -84,21 +88,22 @@ def pytest_runtest_makereport(item, call):
     report = outcome.get_result()
     if call.when == "call":
         item.failed = report.failed
-    if not hasattr(item, "callspec") or "platform" not in item.callspec.params:
+    if not on_platform(item):
         return
-    test, platform = row_of(item)
-    row = item.config.skerry_results.setdefault(test, {})
     if report.failed:
-        row[platform] = "failed"
+        item.config.skerry_results[row_of(item)] = "failed"
     elif call.when == "call":
-        row.setdefault(platform, "passed")
+        item.config.skerry_results.setdefault(row_of(item), "passed")
 
 
 def pytest_sessionfinish(session):
+    """[file, test, platform, what came of it] of each test that was to run."""
+    results = session.config.skerry_results
+    rows = [[*row_of(item), results.get(row_of(item), "not run")]
+            for item in session.items if on_platform(item)]
     os.makedirs(skerry.SYSTEM, exist_ok=True)
     with open(RESULTS, "w", encoding="utf-8") as f:
-        json.dump({"platforms": [p.name for p in platforms.platforms()],
-                   "tests": session.config.skerry_results}, f, indent=1)
+        json.dump({"platforms": [p.name for p in platforms.platforms()], "results": rows}, f)
 
 
 # ---- a running machine ----

@@ -24,7 +24,7 @@ def guest(**changes):
     (guest(memory="16"), "memory"),
     (guest(memory='"900G"'), "memory"),
     (guest(boot='{"multiboot": "nothing"}'), "nothing"),
-])
+], ids=["vcpus", "unknown-key", "memory-without-unit", "too-much-memory", "missing-module"])
 def test_one_bad_guest_of_two(boot, bad, sentence):
     text = f'{{"when_idle": "poweroff", "guests": [{bad}, {GOOD}]}}'
     machine = boot(images.raw(text, [("hello", HELLO)]))
@@ -33,7 +33,8 @@ def test_one_bad_guest_of_two(boot, bad, sentence):
     assert machine.wait() == "configuration refused"
 
 
-@pytest.mark.parametrize("text", ["{", '{"gests": []}', '{"guests": 7}', "\x00\x01"])
+@pytest.mark.parametrize("text", ["{", '{"gests": []}', '{"guests": 7}', "\x00\x01"],
+                         ids=["cut", "unknown-key", "wrong-type", "no-text"])
 def test_no_configuration_that_can_be_used(boot, text):
     machine = boot(images.raw(text))
     machine.expect("error: configuration: [^\\r\\n]+")
@@ -44,7 +45,7 @@ def test_no_configuration_that_can_be_used(boot, text):
 @pytest.mark.parametrize("cpu, sentence", [
     ("max,-svm", "boot Skerry on a processor"),
     ("max,-npt", "without nested paging"),
-])
+], ids=["no-svm", "no-nested-paging"])
 def test_processors_that_cannot(boot, cpu, sentence):
     machine = boot(images.raw(f'{{"guests": [{GOOD}]}}', [("hello", HELLO)]), cpu=cpu)
     machine.expect_text(sentence)
