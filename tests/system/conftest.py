@@ -1,12 +1,22 @@
-"""Fixtures of the system tests. Logs of every boot are kept in build/system/<test>.log."""
+"""Fixtures of the system tests. Logs of every boot are kept in build/system/<test>.log.
 
+Each test that uses `boot` runs on every platform (platforms.py), except where its marker says that it
+cannot. What came of it is left in build/system/results.json, from which tests/run makes a table.
+"""
+
+import fnmatch
+import json
 import os
 import re
 import shutil
 
 import pytest
 
+import images
+import platforms
 import skerry
+
+RESULTS = os.path.join(skerry.SYSTEM, "results.json")
 
 
 def pytest_addoption(parser):
@@ -15,49 +25,104 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "long: takes minutes; only with --long (make test-long)")
+    config.addinivalue_line("markers", "platforms(pattern, ..., reason): the test can run only on "
+                                       "the platforms with such names")
+    config.skerry_results = {}
+
+
+def pytest_generate_tests(metafunc):
+    if "platform" in metafunc.fixturenames:
+        metafunc.parametrize("platform", platforms.platforms(), ids=lambda p: p.name)
+
+
+def on_platform(item):
+    return hasattr(item, "callspec") and "platform" in item.callspec.params
+
+
+def applies(item):
+    """Can the test run on its platform?"""
+    if not on_platform(item):
+        return True
+    name = item.callspec.params["platform"].name
+    for marker in item.iter_markers("platforms"):
+        if not marker.args or not marker.kwargs.get("reason"):
+            raise pytest.UsageError(f"{item.nodeid}: the marker platforms needs names and a reason")
+        if not any(fnmatch.fnmatch(name, pattern) for pattern in marker.args):
+            return False
+    return True
 
 
 def pytest_collection_modifyitems(config, items):
-    """The long tests are left out, not counted as skipped: nothing is missing for them."""
-    if config.getoption("--long"):
-        return
-    long = [item for item in items if item.get_closest_marker("long")]
-    config.hook.pytest_deselected(items=long)
-    items[:] = [item for item in items if item not in long]
+    """Tests that do not apply to a platform, and the long ones, are left out, not counted as
+    skipped: nothing is missing for them."""
+    keep, out = [], []
+    for item in items:
+        long = item.get_closest_marker("long") and not config.getoption("--long")
+        (out if long or not applies(item) else keep).append(item)
+    config.hook.pytest_deselected(items=out)
+    items[:] = keep
 
 
 @pytest.fixture(scope="session", autouse=True)
 def fresh_images():
     """Images are made once in a session, not kept from one to the next."""
-    images = os.path.join(skerry.SYSTEM, "iso")
-    shutil.rmtree(images, ignore_errors=True)
-    os.makedirs(images)
+    shutil.rmtree(images.FOLDER, ignore_errors=True)
+    os.makedirs(images.FOLDER)
     yield
-    shutil.rmtree(images, ignore_errors=True)
+    shutil.rmtree(images.FOLDER, ignore_errors=True)
+
+
+# ---- what came of each test ----
+
+def row_of(item):
+    """(The test's file, its name without its platform, the platform's name)."""
+    platform = item.callspec.params["platform"].name
+    rest = re.sub(rf"(^|-){re.escape(platform)}($|-)", lambda m: "-" if m[1] and m[2] else "",
+                  item.callspec.id, count=1)
+    return item.path.name, item.originalname + (f"[{rest}]" if rest else ""), platform
 
 
 @pytest.hookimpl(tryfirst=True, hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     outcome = yield
+    report = outcome.get_result()
     if call.when == "call":
-        item.failed = outcome.get_result().failed
+        item.failed = report.failed
+    if not on_platform(item):
+        return
+    if report.failed:
+        item.config.skerry_results[row_of(item)] = "failed"
+    elif call.when == "call":
+        item.config.skerry_results.setdefault(row_of(item), "passed")
 
+
+def pytest_sessionfinish(session):
+    """[file, test, platform, what came of it] of each test that was to run."""
+    results = session.config.skerry_results
+    rows = [[*row_of(item), results.get(row_of(item), "not run")]
+            for item in session.items if on_platform(item)]
+    os.makedirs(skerry.SYSTEM, exist_ok=True)
+    with open(RESULTS, "w", encoding="utf-8") as f:
+        json.dump({"platforms": [p.name for p in platforms.platforms()], "results": rows}, f)
+
+
+# ---- a running machine ----
 
 @pytest.fixture
-def boot(request):
+def boot(request, platform):
     """boot(config, files=…, append=…, cpus=…, memory=…, firmware=…, …): a running Skerry. `config`
-    is a dict for skerry.make_iso, or the path of an image. Ended when the test ends; on a failure
-    the end of its log is shown."""
+    is a dict for images.packed, or an image as images.py describes them. `ends_by_acpi`: Skerry is
+    not told how to end the machine. Closed when the test ends; on a failure the end of its log is
+    shown."""
     machines = []
     name = re.sub(r"[^\w.-]+", "_", request.node.name)
 
-    def start(config, files=None, append="", **options):
-        iso = config
-        if isinstance(config, dict):
-            words = [skerry.EXIT_OPTION, append] if append else [skerry.EXIT_OPTION]
-            iso = skerry.make_iso(config, files, append=" ".join(words))
+    def start(config, files=None, append="", ends_by_acpi=False, **options):
+        make = images.packed(config, files) if isinstance(config, dict) else config
+        words = [] if ends_by_acpi else [platform.exit_option]
+        iso = make(" ".join(words + ([append] if append else [])))
         log = os.path.join(skerry.SYSTEM, name + (f".{len(machines)}" if machines else "") + ".log")
-        machine = skerry.Skerry(iso, log, **options)
+        machine = skerry.Skerry(platform, iso, log, **options)
         machines.append((machine, log))
         return machine
 
