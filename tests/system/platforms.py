@@ -14,8 +14,8 @@ import os
 import bochs
 import qemu
 
-# The platforms that the tests run on. "bochs-vmx" comes in when the hypervisor has a back end for it.
-PLATFORMS = ["qemu-svm", "bochs-svm"]
+# The platforms that the tests run on.
+PLATFORMS = ["qemu-svm", "bochs-svm", "bochs-vmx"]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -21,7 +21,7 @@ def files(*names):
     ("status", "it ended with status 42", "guest failed"),
     ("halt", "it halted with interrupts off", "ok"),
     ("power_off", "it powered itself off", "ok"),
-], ids=["hello", "privileged", "status", "halt", "power_off"])
+], ids=["hello", "status", "halt", "power_off"])
 def test_tiny_guest(boot, name, ending, status):
     machine = boot(skerry.config(tiny(name, serial="console")), files(name))
     machine.expect_text(ending)
