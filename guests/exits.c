@@ -390,64 +390,6 @@ static __noinline enum run_outcome handle_memory(struct vcpu *v, const struct vm
 	return RUN_CONTINUE;
 }
 
-/* ---- control registers ---- */
-
-static bool cr4_legal(const struct vcpu *v, uint64_t cr4)
-{
-	uint64_t old = hv->get_cr(&v->hv, 4);
-	bool long_mode = hv->get_efer(&v->hv) & EFER_LMA;
-
-	if (cr4 & ~v->vm->model.cr4)
-		return false;
-	if (long_mode && !(cr4 & CR4_PAE))
-		return false;
-	/* PCIDE is switched on in long mode with PCID 0 only */
-	return !(cr4 & ~old & CR4_PCIDE) || (long_mode && !(hv->get_cr(&v->hv, 3) & 0xfff));
-}
-
-static void set_cr4(struct vcpu *v, uint64_t cr4)
-{
-	uint64_t changed = cr4 ^ hv->get_cr(&v->hv, 4);
-
-	hv->set_cr(&v->hv, 4, cr4);
-	/* Intel SDM volume 3, "Operations that Invalidate TLBs and Paging-Structure Caches" */
-	if (changed & (CR4_PGE | CR4_PAE | CR4_PSE | CR4_PCIDE | CR4_SMEP | CR4_PKE))
-		v->hv.flush_wanted = true;
-}
-
-/* Only writes to CR4 are made to exit. */
-static void handle_control_reg(struct vcpu *v, const struct vm_exit *exit)
-{
-	struct insn_mov_cr mov = {
-		.length = exit->insn_len,
-		.cr = exit->control.cr,
-		.write = exit->control.write,
-		.gpr = exit->control.gpr,
-	};
-	struct code_context ctx;
-	uint8_t bytes[INSN_BUFFER];
-	uint64_t value;
-	unsigned n;
-
-	if (exit->control.decode || !mov.length) {
-		hv->get_code(&v->hv, &ctx);
-		n = insn_fetch(&v->vm->mem, &ctx, bytes, INSN_MAX_BYTES, &v->hv.inject);
-		if (!n || !insn_decode_mov_cr(&ctx, bytes, n, &mov))
-			return;
-	}
-	if (mov.cr != 4 || !mov.write)
-		return; /* another instruction by now */
-	value = v->hv.gpr[mov.gpr];
-	if (!(hv->get_efer(&v->hv) & EFER_LMA))
-		value = (uint32_t)value;
-	if (!cr4_legal(v, value)) {
-		inject_gp(v);
-		return;
-	}
-	set_cr4(v, value);
-	finish(v, mov.length);
-}
-
 static void handle_xsetbv(struct vcpu *v, const struct vm_exit *exit)
 {
 	uint64_t *gpr = v->hv.gpr;
@@ -512,6 +454,8 @@ static void entry_failed(struct vcpu *v, const struct vm_exit *exit)
 
 static __noinline enum run_outcome handle_other(struct vcpu *v, const struct vm_exit *exit)
 {
+	unsigned length;
+
 	switch ((enum exit_kind)exit->kind) {
 	case EXIT_WINDOW:
 		v->look = true;
@@ -522,7 +466,8 @@ static __noinline enum run_outcome handle_other(struct vcpu *v, const struct vm_
 	case EXIT_HALT:
 		return handle_halt(v, exit);
 	case EXIT_CONTROL_REG:
-		handle_control_reg(v, exit);
+		if (vcpu_write_control_reg(v, exit, &length))
+			finish(v, length);
 		return RUN_CONTINUE;
 	case EXIT_XSETBV:
 		handle_xsetbv(v, exit);

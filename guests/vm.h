@@ -248,6 +248,10 @@ static inline void vcpu_update_timer(struct vcpu *v)
 
 enum run_outcome vcpu_handle_exit(struct vcpu *v, const struct vm_exit *exit);
 
+/* A write to CR0 or CR4 (control_regs.c). True: it is done, and the instruction of that length is
+ * to be moved over. */
+bool vcpu_write_control_reg(struct vcpu *v, const struct vm_exit *exit, unsigned *length);
+
 /* RDMSR and WRMSR of the guest. False: #GP. */
 bool vcpu_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *value);
 bool vcpu_wrmsr(struct vcpu *v, uint32_t msr, uint64_t value);

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+import images
 import skerry
 
 SHELL = "guest# "
@@ -94,10 +95,10 @@ def test_two_guests_at_once(boot, cpus):
 def test_debug_build(boot):
     """The lock order holds, and whatever else a debug build checks."""
     debug = os.path.join(skerry.BUILD, "debug", "skerry.elf")
-    iso = skerry.make_iso(skerry.config(skerry.linux("one", autostart=False),
-                                        skerry.linux("two", autostart=False), when_idle="shell"),
-                          hypervisor=debug)
-    machine = boot(iso, cpus=2)
+    make = images.packed(skerry.config(skerry.linux("one", autostart=False),
+                                       skerry.linux("two", autostart=False), when_idle="shell"),
+                         hypervisor=debug)
+    machine = boot(make, cpus=2)
     machine.prompt()
     machine.command("start one")
     machine.command("start two")
