@@ -539,6 +539,19 @@ static const struct emul_op *find(struct emul *e, enum code_mode mode)
 	return NULL;
 }
 
+/* The page with the end of an instruction may have gone since the processor fetched it: the fetch
+ * faults, as it would if the processor began anew. */
+static __cold __noinline enum emul_result not_decoded(struct emul *e)
+{
+	struct code_context rest = *e->ctx;
+	uint8_t bytes[INSN_BUFFER];
+
+	rest.rip += e->n_bytes;
+	if (e->n_bytes < INSN_MAX_BYTES && !insn_fetch(e->mem, &rest, bytes, 1, &e->fault))
+		return EMUL_FAULT;
+	return EMUL_UNSUPPORTED;
+}
+
 enum emul_result emulate(struct emul *e)
 {
 	const struct emul_op *op;
@@ -548,8 +561,8 @@ enum emul_result emulate(struct emul *e)
 	if (!e->n_bytes)
 		return EMUL_FAULT;
 	op = find(e, mode_of(e->ctx));
-	if (!op)
-		return EMUL_UNSUPPORTED;
+	if (unlikely(!op))
+		return not_decoded(e);
 	result = execute(e, op);
 	if (result != EMUL_DONE)
 		return result;
