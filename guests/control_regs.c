@@ -1,6 +1,6 @@
 /*
- * Writes to CR0 and CR4 that exit: which ones do differs between the back ends, what they answer
- * does not. Sources: Intel SDM volume 2, "MOV - Move to/from Control Registers"; volume 3,
+ * Writes to CR0, CR4 and CR8 that exit: which ones do differs between the back ends, what they
+ * answer does not. Sources: Intel SDM volume 2, "MOV - Move to/from Control Registers"; volume 3,
  * "Paging-Mode Modifiers", "PAE Paging", "Operations that Invalidate TLBs and Paging-Structure
  * Caches".
  */
@@ -22,6 +22,8 @@ static bool load_pdptes(struct vcpu *v)
 	uint64_t reserved = PDPTE_RESERVED | ~(BIT(v->hv.phys_bits) - 1);
 	uint64_t pdptes[4];
 
+	if (!hv_caps.keeps_pdptes)
+		return true; /* it reads them when it needs them */
 	/* beyond RAM all ones are read, which is malformed */
 	if (gmem_read(&v->vm->mem, hv->get_cr(&v->hv, 3) & PDPT_MASK, pdptes, sizeof(pdptes)))
 		return false;
@@ -91,6 +93,24 @@ static bool write_cr4(struct vcpu *v, uint64_t value)
 	return true;
 }
 
+/* The task priority, while it holds an interrupt back. */
+static bool write_cr8(struct vcpu *v, uint64_t value)
+{
+	if (value > 15)
+		return false;
+	v->hv.cr8 = (uint8_t)value;
+	vlapic_set_cr8(v->lapic, v->hv.cr8);
+	v->look = true;
+	return true;
+}
+
+static bool write_cr(struct vcpu *v, uint8_t cr, uint64_t value)
+{
+	if (cr == 8)
+		return write_cr8(v, value);
+	return cr == 4 ? write_cr4(v, value) : write_cr0(v, value);
+}
+
 bool vcpu_write_control_reg(struct vcpu *v, const struct vm_exit *exit, unsigned *length)
 {
 	struct insn_mov_cr mov = {
@@ -110,12 +130,12 @@ bool vcpu_write_control_reg(struct vcpu *v, const struct vm_exit *exit, unsigned
 		if (!n || !insn_decode_mov_cr(&code, bytes, n, &mov))
 			return false;
 	}
-	if (!mov.write || mov.clts || mov.lmsw || (mov.cr != 0 && mov.cr != 4))
+	if (!mov.write || mov.clts || mov.lmsw || (mov.cr != 0 && mov.cr != 4 && mov.cr != 8))
 		return false; /* another instruction by now */
 	value = v->hv.gpr[mov.gpr];
 	if (!code_is_64bit(&code))
 		value = (uint32_t)value;
-	if (!(mov.cr ? write_cr4(v, value) : write_cr0(v, value))) {
+	if (!write_cr(v, mov.cr, value)) {
 		vcpu_inject_exception(v, VEC_GP, true, 0);
 		return false;
 	}

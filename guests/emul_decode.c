@@ -92,10 +92,6 @@ static struct meaning meaning_of(ZydisMnemonic m)
 	case ZYDIS_MNEMONIC_OUTSW:
 	case ZYDIS_MNEMONIC_OUTSD:
 		return (struct meaning){OP_OUTS, 0};
-	case ZYDIS_MNEMONIC_IN:
-		return (struct meaning){OP_IN, 0};
-	case ZYDIS_MNEMONIC_OUT:
-		return (struct meaning){OP_OUT, 0};
 	default:
 		return (struct meaning){OP_NONE, 0};
 	}
@@ -175,20 +171,6 @@ static bool take_string(const ZydisDecodedInstruction *in, const ZydisDecodedOpe
 	return out->size;
 }
 
-static bool take_port(const ZydisDecodedOperand *operands, struct emul_op *out)
-{
-	const ZydisDecodedOperand *data = &operands[out->kind == OP_IN ? 0 : 1];
-	const ZydisDecodedOperand *port = &operands[out->kind == OP_IN ? 1 : 0];
-
-	out->size = (uint8_t)(data->size / 8);
-	out->reg = EMUL_NO_REG;
-	if (port->type == ZYDIS_OPERAND_TYPE_IMMEDIATE)
-		out->imm = port->imm.value.u & 0xff;
-	else
-		out->reg = GPR_RDX;
-	return true;
-}
-
 /* One memory operand and at most one other. */
 static bool take_operands(const ZydisDecodedInstruction *in, const ZydisDecodedOperand *operands,
 			  struct emul_op *out)
@@ -259,10 +241,6 @@ bool emul_decode(const uint8_t *bytes, unsigned n, enum code_mode mode, struct e
 	case OP_MOVS ... OP_OUTS:
 		/* SSE's MOVSD and CMPSD share the mnemonics' names but not the encoding */
 		known = in.meta.isa_set != ZYDIS_ISA_SET_SSE2 && take_string(&in, operands, out);
-		break;
-	case OP_IN:
-	case OP_OUT:
-		known = take_port(operands, out);
 		break;
 	default:
 		known = take_operands(&in, operands, out);

@@ -24,8 +24,6 @@ enum emul_kind {
 	OP_SCAS,
 	OP_INS,
 	OP_OUTS,
-	OP_IN,
-	OP_OUT,
 };
 
 enum emul_alu {

@@ -367,20 +367,6 @@ static enum emul_result do_bit(struct emul *e, const struct emul_op *op)
 	return EMUL_DONE;
 }
 
-/* ---- ports ---- */
-
-static enum emul_result do_port(struct emul *e, const struct emul_op *op)
-{
-	uint16_t port = (uint16_t)(op->reg == EMUL_NO_REG ? op->imm : e->gpr[GPR_RDX]);
-
-	if (op->kind == OP_IN)
-		reg_write(e, GPR_RAX, op->size, e->host->io_read(e->host->ctx, port, op->size));
-	else
-		e->host->io_write(e->host->ctx, port, op->size,
-				  (uint32_t)reg_read(e, GPR_RAX, op->size));
-	return EMUL_DONE;
-}
-
 /* ---- string instructions ---- */
 
 static void advance(struct emul *e, const struct emul_op *op, unsigned reg)
@@ -480,6 +466,16 @@ static enum emul_result do_string(struct emul *e, const struct emul_op *op)
 
 /* ---- the way in ---- */
 
+/* Is the instruction the port access that the hardware found the guest entitled to? Another vCPU
+ * may have put another one in its place meanwhile. */
+static bool is_reported(const struct emul *e, const struct emul_op *op)
+{
+	const struct emul_port *p = e->port;
+
+	return p && p->in == (op->kind == OP_INS) && p->size == op->size &&
+	       p->port == (uint16_t)e->gpr[GPR_RDX];
+}
+
 static enum emul_result execute(struct emul *e, const struct emul_op *op)
 {
 	/* what drivers do all day */
@@ -501,13 +497,13 @@ static enum emul_result execute(struct emul *e, const struct emul_op *op)
 		return do_cmpxchg(e, op);
 	case OP_BIT:
 		return do_bit(e, op);
-	case OP_IN:
-	case OP_OUT:
-		return do_port(e, op);
+	case OP_INS:
+	case OP_OUTS:
+		return is_reported(e, op) ? do_string(e, op) : EMUL_RETRY;
 	case OP_NONE:
 		return EMUL_UNSUPPORTED;
 	default:
-		return do_string(e, op);
+		return e->port ? EMUL_RETRY : do_string(e, op);
 	}
 }
 

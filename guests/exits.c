@@ -23,12 +23,24 @@ static __cold __noinline void finish_flags(struct vcpu *v)
 		single_step(v);
 }
 
+/* The instruction ended at a multiple of 4 GiB: outside 64-bit mode that is address 0. */
+static __cold __noinline void finish_at_4g(struct vcpu *v)
+{
+	struct code_context code;
+
+	hv->get_code(&v->hv, &code);
+	if (!code_is_64bit(&code))
+		v->hv.rip = (uint32_t)v->hv.rip;
+}
+
 static inline void finish(struct vcpu *v, unsigned length)
 {
 	v->hv.rip += length;
 	v->hv.irq_blocked = false;
 	if (unlikely(v->hv.rflags & (RFLAGS_RF | RFLAGS_TF)))
 		finish_flags(v);
+	if (unlikely((uint32_t)v->hv.rip < length))
+		finish_at_4g(v);
 }
 
 /* The length of an instruction that is not in its usual form, or not simple to fetch; 0: nothing is
@@ -118,6 +130,13 @@ static __cold __noinline void refuse_msr(struct vcpu *v)
 	inject_gp(v);
 }
 
+/* A read may have found a timer's end, or an error: the APIC posts to itself. */
+static inline void look_if_posted(struct vcpu *v)
+{
+	if (unlikely(v->lapic->posted))
+		v->look = true;
+}
+
 static __noinline enum run_outcome handle_rdmsr(struct vcpu *v, const struct vm_exit *exit)
 {
 	uint32_t msr = (uint32_t)v->hv.gpr[GPR_RCX];
@@ -125,11 +144,14 @@ static __noinline enum run_outcome handle_rdmsr(struct vcpu *v, const struct vm_
 
 	if (!skip(v, exit, INSN_RDMSR))
 		return RUN_CONTINUE;
-	if (likely(msr == MSR_TSC_ADJUST)) /* which Linux reads time and again */
+	if (likely(msr == MSR_TSC_ADJUST)) { /* which Linux reads time and again */
 		value = v->tsc_adjust;
-	else if (unlikely(!vcpu_rdmsr(v, msr, &value))) {
-		refuse_msr(v);
-		return RUN_CONTINUE;
+	} else {
+		if (unlikely(!vcpu_rdmsr(v, msr, &value))) {
+			refuse_msr(v);
+			return RUN_CONTINUE;
+		}
+		look_if_posted(v);
 	}
 	v->hv.gpr[GPR_RAX] = (uint32_t)value;
 	v->hv.gpr[GPR_RDX] = value >> 32;
@@ -221,8 +243,11 @@ static uint64_t mmio_read(void *ctx, struct gpa gpa, unsigned size)
 	uint64_t offset = gpa.v - vlapic_base_gpa(v->lapic);
 	uint64_t value;
 
-	if (offset < VLAPIC_SIZE && vlapic_is_xapic(v->lapic))
-		return vlapic_mmio_read(v->lapic, (unsigned)offset, size);
+	if (offset < VLAPIC_SIZE && vlapic_is_xapic(v->lapic)) {
+		value = vlapic_mmio_read(v->lapic, (unsigned)offset, size);
+		look_if_posted(v);
+		return value;
+	}
 	spin_lock(&m->lock, LOCK_MACHINE);
 	value = machine_mmio_read(m, gpa.v, size);
 	spin_unlock(&m->lock, LOCK_MACHINE);
@@ -238,7 +263,8 @@ static void mmio_write(void *ctx, struct gpa gpa, unsigned size, uint64_t value)
 	if (offset < VLAPIC_SIZE && vlapic_is_xapic(v->lapic)) {
 		vlapic_mmio_write(v->lapic, (unsigned)offset, size, (uint32_t)value);
 		v->hv.cr8 = vlapic_cr8(v->lapic);
-		if (unlikely(vlapic_pending(v->lapic) >= 0 || v->pic_int))
+		/* one that only the task priority holds back wants its window */
+		if (unlikely(vlapic_has_waiting(v->lapic) || v->pic_int))
 			v->look = true;
 		if (unlikely(v->lapic->deadline != v->lapic_deadline)) {
 			v->lapic_deadline = v->lapic->deadline;
@@ -300,11 +326,13 @@ static __cold __noinline enum emul_result emulate_with_keys(struct vcpu *v,
 	return emulate(&v->emul);
 }
 
-static void emulate_instruction(struct vcpu *v, const struct code_context *code)
+static void emulate_instruction(struct vcpu *v, const struct code_context *code,
+				const struct emul_port *port)
 {
 	enum emul_result result;
 
 	v->emul.ctx = code;
+	v->emul.port = port;
 	if (unlikely(code->cr4 & CR4_PKE))
 		result = emulate_with_keys(v, code);
 	else
@@ -334,10 +362,12 @@ static __noinline enum run_outcome handle_io(struct vcpu *v, const struct vm_exi
 	uint64_t *rax = &v->hv.gpr[GPR_RAX];
 
 	if (unlikely(exit->io.flags & IO_STRING)) {
+		struct emul_port port = {
+			.port = exit->io.port, .size = exit->io.size, .in = exit->io.flags & IO_IN};
 		struct code_context code;
 
 		hv->get_code(&v->hv, &code);
-		emulate_instruction(v, &code);
+		emulate_instruction(v, &code, &port);
 		return RUN_CONTINUE;
 	}
 	if (!skip(v, exit, INSN_IO))
@@ -368,25 +398,30 @@ static __noinline enum run_outcome handle_memory(struct vcpu *v, const struct vm
 	if (unlikely(gmem_ptr(&v->vm->mem, gpa, 1))) {
 		/* All RAM is mapped with all rights. One such fault may be a stale translation. */
 		v->hv.flush_wanted = true;
+		if (v->fault_gpa != gpa)
+			v->fault_repeats = 0;
+		v->fault_gpa = gpa;
 		if (++v->fault_repeats > 2)
 			vm_end(v->vm, VM_END_CRASH, 0,
 			       "a second-level fault at 0x%llx, which is RAM, came again and again",
 			       (unsigned long long)gpa);
 		return RUN_CONTINUE;
 	}
-	v->fault_repeats = 0;
 	if (unlikely(exit->memory.access & ACCESS_EXEC)) {
 		/* nothing there answers with all ones, and those bytes are no instruction */
 		inject_ud(v);
 		return RUN_CONTINUE;
 	}
-	if (unlikely(exit->memory.access & ACCESS_WALK)) {
+	if (unlikely(exit->memory.delivery)) {
 		vm_end(v->vm, VM_END_CRASH, 0,
-		       "its page tables lie at 0x%llx, where there is no RAM",
+		       "it is to be interrupted by way of 0x%llx (stack, IDT, GDT or TSS), where "
+		       "there "
+		       "is no RAM",
 		       (unsigned long long)gpa);
 		return RUN_CONTINUE;
 	}
-	emulate_instruction(v, &exit->code);
+	/* page tables where there is no RAM read as all ones, which a walk answers with a #PF */
+	emulate_instruction(v, &exit->code, NULL);
 	return RUN_CONTINUE;
 }
 
@@ -478,7 +513,10 @@ static __noinline enum run_outcome handle_other(struct vcpu *v, const struct vm_
 	case EXIT_PAUSE:
 		skip(v, exit, INSN_PAUSE);
 		return RUN_PREEMPTED;
-	case EXIT_EXCEPTION: /* none is intercepted; given back as it came */
+	case EXIT_MACHINE_CHECK:
+		raise_machine_check();
+		return RUN_CONTINUE;
+	case EXIT_EXCEPTION: /* the guest's own: given back as it came */
 		v->hv.inject = (struct vcpu_event){
 			.kind = EVENT_EXCEPTION,
 			.vector = exit->exception.vector,
@@ -488,7 +526,10 @@ static __noinline enum run_outcome handle_other(struct vcpu *v, const struct vm_
 		};
 		return RUN_CONTINUE;
 	case EXIT_REFUSED:
-		inject_ud(v);
+		if (exit->refused.protection)
+			inject_gp(v);
+		else
+			inject_ud(v);
 		return RUN_CONTINUE;
 	case EXIT_SHUTDOWN:
 		vm_end(v->vm, VM_END_CRASH, 0, "it ran into a triple fault at RIP 0x%llx",

@@ -165,6 +165,13 @@ enum emul_result {
 /* Iterations of a REP form done in one call at most, so that work per exit is bounded. */
 #define EMUL_MAX_REP 256
 
+/* The port access that the hardware reported, and checked against the guest's rights. */
+struct emul_port {
+	uint16_t port;
+	uint8_t size; /* 1, 2, 4 */
+	bool in;
+};
+
 struct emul {
 	struct gmem *mem;
 	const struct code_context *ctx;
@@ -172,13 +179,14 @@ struct emul {
 	struct emul_cache *cache;
 	uint64_t *gpr; /* 16, hardware encoding */
 	uint64_t *rip, *rflags;
-	struct vcpu_event fault;    /* out */
-	uint8_t bytes[INSN_BUFFER]; /* out: what was fetched, for crash records */
+	const struct emul_port *port; /* NULL: it touched memory, and must be no port instruction */
+	struct vcpu_event fault;      /* out */
+	uint8_t bytes[INSN_BUFFER];   /* out: what was fetched, for crash records */
 	uint8_t n_bytes;
 };
 
-/* Emulates the instruction at RIP, which touched device memory or is INS/OUTS. Every access goes by
- * the guest's page tables, to RAM or to the device callbacks. Nothing is changed on a fault. */
+/* Emulates the instruction at RIP, which touched device memory or is INS or OUTS. Every access goes
+ * by the guest's page tables, to RAM or to the device callbacks. Nothing is changed on a fault. */
 enum emul_result emulate(struct emul *e);
 
 #endif

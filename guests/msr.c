@@ -7,6 +7,7 @@
 #include "arch/x86/asm.h"
 #include "arch/x86/cpu.h"
 #include "guests/vm.h"
+#include "lib/string.h"
 
 #define MSR_TSC            0x010u
 #define MSR_APIC_BASE      0x01bu
@@ -18,6 +19,7 @@
 #define MSR_SYSENTER_EIP   0x176u
 #define MSR_MCG_CAP        0x179u
 #define MSR_MCG_STATUS     0x17au
+#define MSR_MISC_ENABLE    0x1a0u
 #define MSR_DEBUGCTL       0x1d9u
 #define MSR_MTRR_VAR       0x200u /* base and mask of 8 ranges */
 #define MSR_MTRR_FIX64K    0x250u
@@ -41,7 +43,15 @@
 #define MSR_DE_CFG         0xc0011029u
 
 /* 8 variable ranges, fixed ranges, write-combining */
-#define MTRR_CAP_VALUE    (8u | BIT(8) | BIT(10))
+#define MTRR_CAP_VALUE  (8u | BIT(8) | BIT(10))
+#define MTRR_DEF_ON     BIT(11)
+#define MTRR_DEF_FIXED  BIT(10)
+#define MTRR_WRITE_BACK 6u
+#define MTRR_UNCACHED   0u
+#define MTRR_VAR_ON     BIT(11)
+#define MTRR_FIXED_VGA  2 /* index of the 16 KiB ranges from 0xa0000 */
+/* no branch trace, no precise events; fast strings */
+#define MISC_ENABLE_VALUE (BIT(0) | BIT(11) | BIT(12))
 #define DE_CFG_LFENCE     BIT(1) /* LFENCE serialises, as on every CPU with SVM that runs this */
 #define HWCR_TSC_FREQ_SEL BIT(24)
 
@@ -81,12 +91,11 @@ static bool write_pv_time(struct vcpu *v, uint64_t value)
 {
 	struct vm *vm = v->vm;
 	uint64_t gpa = value & ~MSR_KVM_SYSTEM_TIME_ON;
-	uint64_t host = rdtsc();
+	uint64_t tsc = rdtsc() + v->hv.tsc_offset;
 
 	if ((value & MSR_KVM_SYSTEM_TIME_ON) &&
-	    (gpa & 3 ||
-	     pvclock_write_time(&vm->mem, gpa, host + v->hv.tsc_offset,
-				tsc_to_ns(host - vm->clock_base), pvclock_scale(tsc_hz))))
+	    (gpa & 3 || pvclock_write_time(&vm->mem, gpa, tsc, tsc_to_ns(tsc - v->tsc_adjust),
+					   pvclock_scale(tsc_hz))))
 		return false;
 	v->pv_time_msr = value;
 	return true;
@@ -156,6 +165,21 @@ static bool mtrr_legal(const struct vcpu *v, uint32_t msr, uint64_t value)
 	return true;
 }
 
+/* Memory is write-back but for VGA's and the devices' below 4 GiB. */
+void vcpu_reset_mtrrs(struct vcpu *v)
+{
+	const uint64_t write_back = 0x0606060606060606ull;
+
+	v->mtrr_def = MTRR_DEF_ON | MTRR_DEF_FIXED | MTRR_WRITE_BACK;
+	for (unsigned i = 0; i < ARRAY_SIZE(v->mtrr_fixed); i++)
+		v->mtrr_fixed[i] = i == MTRR_FIXED_VGA ? 0 : write_back;
+	memset(v->mtrr_var, 0, sizeof(v->mtrr_var));
+	v->mtrr_var[0] = GMEM_HOLE_START | MTRR_UNCACHED;
+	v->mtrr_var[1] =
+		((BIT(v->vm->model.phys_bits) - 1) & ~(GMEM_HOLE_END - GMEM_HOLE_START - 1)) |
+		MTRR_VAR_ON;
+}
+
 /* ---- the two ways in ---- */
 
 bool vcpu_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *value)
@@ -191,6 +215,9 @@ bool vcpu_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *value)
 		return true;
 	case MSR_KVM_WALL_CLOCK:
 		*value = v->pv_wall_msr;
+		return true;
+	case MSR_MISC_ENABLE: /* which Linux reads on Intel's CPUs without asking first */
+		*value = MISC_ENABLE_VALUE;
 		return true;
 	case MSR_DE_CFG:
 		*value = DE_CFG_LFENCE;
@@ -246,6 +273,8 @@ bool vcpu_wrmsr(struct vcpu *v, uint32_t msr, uint64_t value)
 		return write_pv_time(v, value);
 	case MSR_KVM_WALL_CLOCK:
 		return write_pv_wall(v, value);
+	case MSR_MISC_ENABLE:
+		return value == MISC_ENABLE_VALUE;
 	case MSR_PATCH_LEVEL:
 	case MSR_DEBUGCTL:
 	case MSR_MCG_STATUS:

@@ -37,6 +37,11 @@ void serial_take(struct serial_port *p)
 	__atomic_store_n(&p->in_tail, p->in_tail + 1, __ATOMIC_RELEASE);
 }
 
+void serial_drop_input(struct serial_port *p)
+{
+	p->in_tail = p->in_head;
+}
+
 void serial_set_reader(struct serial_port *p, bool on)
 {
 	if (on && !p->reader)

@@ -35,6 +35,9 @@ static inline uint64_t serial_unread(const struct serial_port *p)
 bool serial_peek(const struct serial_port *p, uint8_t *byte);
 void serial_take(struct serial_port *p);
 
+/* Forgets what was typed and not taken: it was meant for what ran before. No side is in a call. */
+void serial_drop_input(struct serial_port *p);
+
 /* Console's side: begins or ends reading along. Reading begins with what is sent from now on. */
 void serial_set_reader(struct serial_port *p, bool on);
 

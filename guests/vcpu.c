@@ -70,7 +70,8 @@ static uint64_t vcpu_deadline(const struct vcpu *v)
 void vcpu_rearm(struct vcpu *v)
 {
 	v->armed_deadline = vcpu_deadline(v);
-	timer_arm(&v->timer, v->sched.cpu, vm_clock_host_tsc(v->vm, v->armed_deadline));
+	timer_arm(&v->timer, v->sched.cpu,
+		  vm_clock_host_tsc(v->vm, v->sched.cpu, v->armed_deadline));
 }
 
 static void vcpu_expire_timers(struct vcpu *v)
@@ -202,7 +203,7 @@ static __cold __noinline void look_again_soon(struct vcpu *v)
 	if (v->armed_deadline <= soon)
 		return;
 	v->armed_deadline = soon;
-	timer_arm(&v->timer, v->sched.cpu, vm_clock_host_tsc(v->vm, soon));
+	timer_arm(&v->timer, v->sched.cpu, vm_clock_host_tsc(v->vm, v->sched.cpu, soon));
 }
 
 /*
@@ -451,14 +452,14 @@ int vcpu_reset(struct vcpu *v, const struct guest_entry *entry, struct reason *w
 	v->nmi_pending = false;
 	v->pic_int = false;
 	v->fault_repeats = 0;
+	v->machine_deadline = TIME_NEVER;
+	v->lapic_deadline = TIME_NEVER;
 	v->xcr0 = 1;
 	fpu_area_init(v->fpu);
 	memset(v->dr, 0, sizeof(v->dr));
 	v->tsc_adjust = 0;
 	v->tsc_aux = 0;
-	v->mtrr_def = 0;
-	memset(v->mtrr_fixed, 0, sizeof(v->mtrr_fixed));
-	memset(v->mtrr_var, 0, sizeof(v->mtrr_var));
+	vcpu_reset_mtrrs(v);
 	v->pv_time_msr = 0;
 	v->pv_wall_msr = 0;
 	v->armed_deadline = TIME_NEVER;
@@ -475,7 +476,7 @@ int vcpu_reset(struct vcpu *v, const struct guest_entry *entry, struct reason *w
 
 void vcpu_tsc_changed(struct vcpu *v)
 {
-	v->hv.tsc_offset = v->tsc_adjust - v->vm->clock_base;
+	v->hv.tsc_offset = v->tsc_adjust + vm_clock_tsc_offset(v->vm, v->sched.cpu);
 	vlapic_tsc_changed(v->lapic);
 	v->armed_deadline = TIME_NEVER;
 }

@@ -167,10 +167,10 @@ static int boot(struct vm *vm, struct reason *why)
 		return refuse(why, err, "guest %s: %s", vm->config->name, detail.text);
 	vm->ending = (struct vm_ending){0};
 	vm->clock_frozen = 0;
-	vm->clock_base = rdtsc();
 	vm->wall_at_zero = wall_clock_seconds();
 	low = gmem_low_end(vm->mem.size);
 	high = vm->mem.size - low;
+	serial_drop_input(&vm->serial);
 	machine_init(&vm->machine, &vm->vdev_host, vm->config->debug_exit, vm->wall_at_zero, low,
 		     high);
 	for (uint32_t i = 0; i < vm->n_vcpus && !err; i++)
@@ -254,11 +254,20 @@ int vm_stop(struct vm *vm, struct reason *why)
 
 int vm_reset(struct vm *vm, struct reason *why)
 {
+	int err;
+
 	if (vm->state == VM_CREATED)
 		return wrong_state(vm, "reset", why);
 	park_all(vm);
 	vm->resets++;
-	return boot(vm, why);
+	err = boot(vm, why);
+	if (err) {
+		/* it ran before, and its image loaded: say that it does not run any more */
+		vm->state = VM_CRASHED;
+		vm->reason = *why;
+		vms_verdict.failed++;
+	}
+	return err;
 }
 
 int vm_destroy(struct vm *vm, struct reason *why)

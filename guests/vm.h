@@ -79,7 +79,8 @@ struct vcpu {
 	bool pic_int;           /* [a] the 8259s' output; of vCPU 0 */
 	bool look;              /* [v] choose anew what the next entry delivers */
 	bool parked;            /* [a] stays out of the guest */
-	uint32_t fault_repeats; /* [v] second-level faults in a row that should not be */
+	uint32_t fault_repeats; /* [v] second-level faults at fault_gpa that should not be */
+	uint64_t fault_gpa;     /* [v] */
 
 	uint64_t xcr0; /* [v] guest's, while not loaded */
 	struct fpu_area *fpu;
@@ -133,8 +134,8 @@ struct vm {
 	uint32_t n_vcpus;
 	bool has_resources; /* [b] memory and vCPUs exist */
 
-	/* the guest's clock: guest time 0 is at host TSC `clock_base`; stands at `clock_frozen`
-	 * ticks while the guest is not running */
+	/* the guest's clock: guest time 0 is at `clock_base` of the boot CPU's TSC; stands at
+	 * `clock_frozen` ticks while the guest is not running */
 	uint64_t clock_base; /* [v] changed only while all vCPUs are parked */
 	uint64_t clock_frozen;
 	uint64_t wall_at_zero; /* seconds since 1970 at guest time 0 */
@@ -188,9 +189,12 @@ void vm_memory_destroy(struct vm *vm); /* twice is fine */
 
 /* ---- clock: guest time ---- */
 
-uint64_t vm_clock_ns(const struct vm *vm);                    /* now */
-uint64_t vm_clock_host_tsc(const struct vm *vm, uint64_t ns); /* host TSC at guest time `ns` */
-void vm_clock_start(struct vm *vm, uint64_t ticks);           /* goes on from guest time `ticks` */
+uint64_t vm_clock_ns(const struct vm *vm); /* now */
+/* What the TSC of `cpu` shows at guest time `ns`; TIME_NEVER for what is centuries away. */
+uint64_t vm_clock_host_tsc(const struct vm *vm, const struct percpu *cpu, uint64_t ns);
+/* What a guest's TSC without its own adjustment has more than that of `cpu`. */
+uint64_t vm_clock_tsc_offset(const struct vm *vm, const struct percpu *cpu);
+void vm_clock_start(struct vm *vm, uint64_t ticks); /* goes on from guest time `ticks` */
 void vm_clock_stop(struct vm *vm);
 
 /* ---- vcpu.c: any core ---- */
@@ -248,11 +252,12 @@ static inline void vcpu_update_timer(struct vcpu *v)
 
 enum run_outcome vcpu_handle_exit(struct vcpu *v, const struct vm_exit *exit);
 
-/* A write to CR0 or CR4 (control_regs.c). True: it is done, and the instruction of that length is
+/* A write to CR0, CR4 or CR8 (control_regs.c). True: it is done, and the instruction of that length is
  * to be moved over. */
 bool vcpu_write_control_reg(struct vcpu *v, const struct vm_exit *exit, unsigned *length);
 
 /* RDMSR and WRMSR of the guest. False: #GP. */
+void vcpu_reset_mtrrs(struct vcpu *v); /* as firmware would leave them */
 bool vcpu_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *value);
 bool vcpu_wrmsr(struct vcpu *v, uint32_t msr, uint64_t value);
 

@@ -160,6 +160,12 @@ static inline void halt_until_interrupt(void)
 	__asm__ volatile("sti; hlt; cli" ::: "memory");
 }
 
+/* A machine check that ended a guest, given to the host's own handler as it would have come. */
+static inline void raise_machine_check(void)
+{
+	__asm__ volatile("int $18" ::: "memory");
+}
+
 static inline void invlpg(uint64_t va)
 {
 	__asm__ volatile("invlpg (%0)" ::"r"(va) : "memory");

@@ -3,6 +3,7 @@
 
 static const char *const names[EXIT_KIND_COUNT] = {
 	[EXIT_HOST_EVENT] = "host-event",
+	[EXIT_MACHINE_CHECK] = "machine-check",
 	[EXIT_CPUID] = "cpuid",
 	[EXIT_MSR] = "msr",
 	[EXIT_IO] = "io",

@@ -20,7 +20,8 @@
 #include "mm/slpt_format.h"
 
 enum exit_kind {
-	EXIT_HOST_EVENT, /* the host's interrupt or NMI: handled already */
+	EXIT_HOST_EVENT,    /* the host's interrupt or NMI: pending, or handled already */
+	EXIT_MACHINE_CHECK, /* the host's: not handled yet */
 	EXIT_CPUID,
 	EXIT_MSR,
 	EXIT_IO,
@@ -37,7 +38,7 @@ enum exit_kind {
 	EXIT_APIC_IPI,
 	EXIT_EOI,
 	EXIT_CACHE,        /* INVD, WBINVD */
-	EXIT_REFUSED,      /* an instruction that the guest does not have: #UD */
+	EXIT_REFUSED,      /* an instruction that the guest does not have: #UD or #GP */
 	EXIT_SHUTDOWN,     /* triple fault */
 	EXIT_INIT,         /* an INIT signal of the host: ignored */
 	EXIT_ENTRY_FAILED, /* the processor refused the guest's state */
@@ -80,6 +81,7 @@ struct vm_exit {
 		struct {
 			struct gpa gpa;
 			uint8_t access; /* enum memory_access */
+			bool delivery;  /* in the delivery of an event, not by the instruction */
 		} memory;
 		struct {
 			uint8_t cr;
@@ -97,6 +99,9 @@ struct vm_exit {
 		struct {
 			bool vmmcall; /* which of the two instructions */
 		} hypercall;
+		struct {
+			bool protection; /* #GP, else #UD */
+		} refused;
 	};
 	/* as the hardware put it, for the exit ring and for messages; the code is not filled for
 	 * the frequent kinds, which say the same */
@@ -169,8 +174,9 @@ struct hv_caps {
 	bool decode_assist;
 	bool flush_by_asid;
 	bool tsc_scale;
-	bool huge_pages; /* 1 GiB second-level pages */
-	bool nmi_window; /* nmi_window_wanted is exact: no need to look for other exits */
+	bool huge_pages;   /* 1 GiB second-level pages */
+	bool keeps_pdptes; /* the processor keeps PAE's upper entries: set_pdptes has an effect */
+	bool nmi_window;   /* nmi_window_wanted is exact: no need to look for other exits */
 	uint32_t asids;
 	uint64_t bits; /* every optional feature as one word, to compare cores */
 };

@@ -138,6 +138,8 @@ enum vector {
 #define CR4_SMAP       BIT(21)
 #define CR4_PKE        BIT(22)
 
+#define DR7_GD BIT(13)
+
 #define EFER_SCE   BIT(0)
 #define EFER_LME   BIT(8)
 #define EFER_LMA   BIT(10)

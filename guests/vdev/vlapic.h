@@ -207,6 +207,14 @@ static inline int vlapic_pending(struct vlapic *l)
 	return l->best;
 }
 
+/* Something is requested, deliverable now or not. */
+static inline bool vlapic_has_waiting(struct vlapic *l)
+{
+	if (unlikely(__atomic_load_n(&l->posted, __ATOMIC_ACQUIRE)))
+		vlapic_collect(l);
+	return l->irr_top >= 0;
+}
+
 /* The priority class (1 to 15) of the interrupt that only the task priority holds back; 0: none. To
  * be asked when nothing is pending. */
 static inline uint8_t vlapic_masked_class(const struct vlapic *l)

@@ -30,6 +30,10 @@
 	mov $9999, %eax
 	vmmcall
 	.endm
+	.macro DO_VMCALL
+	mov $9999, %eax
+	vmcall
+	.endm
 	.macro DO_IN
 	in $0x21, %al
 	.endm
@@ -46,7 +50,12 @@
 
 main:
 	MEASURE cpuid, nop, DO_CPUID
-	MEASURE vmmcall, nop, DO_VMMCALL
+	call is_intel
+	je 1f
+	MEASURE hypercall, nop, DO_VMMCALL
+	jmp 2f
+1:	MEASURE hypercall, nop, DO_VMCALL
+2:
 	MEASURE in-0x21, nop, DO_IN
 	MEASURE lapic-read, "mov $0xfee00000, %ebx", DO_LAPIC_READ
 	MEASURE lapic-tpr-write, "mov $0xfee00000, %ebx", DO_TPR_WRITE

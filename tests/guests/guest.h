@@ -72,6 +72,24 @@ puts:
 	jmp puts
 1:	ret
 
+/* ZF: the processor is Intel's. Changes EAX, EBX, ECX, EDX. */
+is_intel:
+	xor %eax, %eax
+	cpuid
+	cmp $0x6c65746e, %ecx /* "ntel" */
+	ret
+
+/* The hypercall EAX. Changes EBX, ECX, EDX, ESI. */
+hypercall:
+	mov %eax, %esi
+	call is_intel
+	mov %esi, %eax
+	jne 1f
+	vmcall
+	ret
+1:	vmmcall
+	ret
+
 /* Prints EAX in decimal. Changes EAX, ECX, EDX. */
 put_decimal:
 	mov $10, %ecx

@@ -42,7 +42,7 @@ main:
 	FAULTS(11, 13, wrmsr)
 	/* 12: an unknown hypercall answers -1000 */
 	mov $9999, %eax
-	vmmcall
+	call hypercall
 	cmp $-1000, %eax
 	CHECK 12, e
 	/* 13, 14, 15: nothing at a port; 16: nothing at an address */

@@ -6,6 +6,9 @@ import re
 import subprocess
 import textwrap
 
+import pytest
+
+import images
 import skerry
 
 HELLO = {"hello.elf": os.path.join(skerry.BUILD, "guests", "hello.elf")}
@@ -58,7 +61,7 @@ def test_loglevel(boot):
 def test_memory_beyond_a_guests_own(boot):
     """Starting a guest of 512 MiB takes at most 1 MiB beyond them, and ending it gives all back."""
     machine = boot(skerry.config(skerry.linux("web", memory="512M", autostart=False),
-                                 when_idle="shell"), memory="2G")
+                                 when_idle="shell"), memory=1536)
     machine.prompt()
     before = machine.json("memory")
     machine.command("start web")
@@ -70,9 +73,10 @@ def test_memory_beyond_a_guests_own(boot):
     assert machine.json("memory")["free"] == before["free"]
 
 
+@pytest.mark.platforms("qemu-*", "kvm-*", reason="Bochs has at most 2 GiB of memory")
 def test_guest_with_memory_above_4_gib(boot):
     machine = boot(skerry.config(skerry.linux("big", memory="4G"), attach="big",
-                                 when_idle="poweroff"), memory="6G", cpus=2)
+                                 when_idle="poweroff"), memory=6144, cpus=2)
     machine.expect_text(SHELL)
     machine.sendline("cat /proc/meminfo; echo end-of-$((40+2))")
     machine.expect_text("end-of-42")
@@ -124,10 +128,14 @@ def test_image_with_a_foreign_kernel(boot, tmp_path):
     (tmp_path / "my.json").write_text(json.dumps(skerry.config(
         skerry.multiboot("foreign", "kernel.elf", cmdline="a word or two", serial="console",
                          debug_exit=True))), encoding="utf-8")
-    iso = tmp_path / "my.iso"
-    subprocess.run([skerry.ISO_TOOL, "-o", iso, "--hypervisor", skerry.HYPERVISOR,
-                    "--append", skerry.EXIT_OPTION, tmp_path / "my.json"], check=True)
-    machine = boot(str(iso))
+
+    def make(append):
+        iso = tmp_path / "my.iso"
+        subprocess.run([images.ISO_TOOL, "-o", iso, "--hypervisor", images.HYPERVISOR,
+                        "--append", append, tmp_path / "my.json"], check=True)
+        return str(iso)
+
+    machine = boot(make)
     machine.expect_text("foreign: foreign kernel, told: a word or two")
     machine.expect_text("guest foreign stopped: it ended with status 0")
     assert machine.wait() == "ok"

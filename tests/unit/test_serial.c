@@ -284,9 +284,24 @@ static void test_input_threads(void **state)
 	assert_int_equal(wrong, 0);
 }
 
+static void drops_typed_input(void **state)
+{
+	static struct serial_port port;
+	uint8_t byte;
+
+	(void)state;
+	assert_int_equal(serial_write(&port, (const uint8_t *)"old", 3), 3);
+	serial_drop_input(&port);
+	assert_false(serial_peek(&port, &byte));
+	assert_int_equal(serial_write(&port, (const uint8_t *)"n", 1), 1);
+	assert_true(serial_peek(&port, &byte));
+	assert_int_equal(byte, 'n');
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(drops_typed_input),
 		cmocka_unit_test_setup(test_without_reader, setup),
 		cmocka_unit_test_setup(test_reader_begins_now, setup),
 		cmocka_unit_test_setup(test_reader_loses_nothing, setup),

@@ -72,6 +72,8 @@ static enum exit_kind expected(uint64_t code)
 {
 	if (code < 0x20)
 		return EXIT_CONTROL_REG;
+	if (code == VMEXIT_EXCEPTION + VEC_MC)
+		return EXIT_MACHINE_CHECK;
 	if (code >= 0x40 && code < 0x60)
 		return EXIT_EXCEPTION;
 	for (unsigned i = 0; i < ARRAY_SIZE(codes); i++) {
@@ -216,7 +218,7 @@ static void test_exceptions(void **state)
 		bool has = memchr(with_error, vector, sizeof(with_error));
 
 		decode(VMEXIT_EXCEPTION + vector, 0x15, 0x7fff12345678);
-		assert_int_equal(e.kind, EXIT_EXCEPTION);
+		assert_int_equal(e.kind, vector == VEC_MC ? EXIT_MACHINE_CHECK : EXIT_EXCEPTION);
 		assert_int_equal(e.exception.vector, vector);
 		assert_int_equal(e.exception.has_error, has);
 		if (has)

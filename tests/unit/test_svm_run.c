@@ -116,8 +116,12 @@ static void check_wanted(const struct hv_vcpu *who, const struct vmcb *m)
 	assert_int_equal(m->int_state, who->irq_blocked);
 	assert_int_equal(m->tsc_offset, who->tsc_offset);
 	assert_int_equal(m->int_ctl & 0xff, who->cr8);
-	assert_int_equal(!!(m->int_ctl & BIT(8)), who->window_wanted);
-	assert_int_equal(!!(m->intercept1 & BIT32(4)), who->window_wanted);
+	assert_int_equal(!!(m->int_ctl & BIT(8)),
+			 who->window_wanted && who->cr8 < who->window_class);
+	assert_int_equal(!!(m->intercept1 & BIT32(4)),
+			 who->window_wanted && who->cr8 < who->window_class);
+	assert_int_equal(!!(m->intercept_cr_write & BIT32(8)),
+			 who->window_wanted && who->cr8 >= who->window_class);
 	assert_int_equal(!!(m->intercept1 & BIT32(20)), who->nmi_blocked);
 	assert_false(who->flush_wanted);
 	assert_int_equal(who->inject.kind, EVENT_NONE);
@@ -204,6 +208,7 @@ static int setup(void **state)
 		epoch[i] = 0;
 	}
 	b = svm_vmcb(v);
+	b->cr0 |= CR0_PE; /* with error codes */
 	for (unsigned i = 0; i < CORES; i++) {
 		struct svm_cpu *c;
 
@@ -411,6 +416,7 @@ static void test_clean_bits(void **state)
 	assert_int_equal(dropped(), CLEAN_TPR);
 	assert_int_equal(dropped(), 0);
 	v->window_wanted = true;
+	v->window_class = 16;
 	assert_int_equal(dropped(), CLEAN_TPR | CLEAN_INTERCEPTS);
 	assert_int_equal(dropped(), 0);
 	v->window_wanted = false;
@@ -451,11 +457,12 @@ static void test_window(void **state)
 	v->cr8 = 15;
 	run();
 	assert_int_equal(entered.int_ctl, BIT(24) | 15);
-	/* CR8 counts: the window opens when it falls below the class */
+	/* CR8 holds it back: its next write is the window */
 	v->window_wanted = true;
-	v->window_class = 9;
+	v->window_class = 15;
 	run();
-	assert_int_equal(entered.int_ctl, BIT(24) | BIT(8) | 0x90000 | 15);
+	assert_int_equal(entered.int_ctl, BIT(24) | 15);
+	assert_true(entered.intercept_cr_write & BIT32(8));
 	/* but for what CR8 never holds back */
 	v->window_class = 16;
 	guest = open_window;
@@ -497,6 +504,13 @@ static void test_injection(void **state)
 						      .has_error = true,
 						      .error = 0x18}),
 			 0x1880000b0d);
+	svm_set_cr(v, 0, b->cr0 & ~CR0_PE); /* real mode has none */
+	assert_int_equal(injected((struct vcpu_event){.kind = EVENT_EXCEPTION,
+						      .vector = VEC_GP,
+						      .has_error = true,
+						      .error = 0x18}),
+			 0x8000030d);
+	svm_set_cr(v, 0, b->cr0 | CR0_PE);
 	b->cr2 = 0x1111;
 	assert_int_equal(injected((struct vcpu_event){.kind = EVENT_EXCEPTION,
 						      .vector = VEC_PF,

@@ -63,7 +63,7 @@ static void decode_exception(const struct vmcb *b, struct vm_exit *exit)
 					   BIT32(VEC_SS) | BIT32(VEC_GP) | BIT32(VEC_PF) |
 					   BIT32(VEC_AC) | BIT32(VEC_CP);
 
-	exit->kind = EXIT_EXCEPTION;
+	exit->kind = vector == VEC_MC ? EXIT_MACHINE_CHECK : EXIT_EXCEPTION;
 	exit->exception.vector = vector;
 	exit->exception.has_error = with_error >> vector & 1;
 	exit->exception.error = (uint32_t)b->exit_info1;
@@ -114,7 +114,10 @@ void svm_decode_other(const struct vmcb *b, struct vm_exit *exit)
 	case VMEXIT_INVALID:
 		exit->kind = EXIT_ENTRY_FAILED;
 		return;
-	case VMEXIT_RDPMC:
+	case VMEXIT_RDPMC: /* of a counter that there is not */
+		exit->kind = EXIT_REFUSED;
+		exit->refused.protection = true;
+		return;
 	case VMEXIT_RSM:
 	case VMEXIT_INVLPGA:
 	case VMEXIT_VMRUN:
@@ -132,6 +135,7 @@ void svm_decode_other(const struct vmcb *b, struct vm_exit *exit)
 	case VMEXIT_MCOMMIT:
 	case VMEXIT_TLBSYNC:
 		exit->kind = EXIT_REFUSED;
+		exit->refused.protection = false;
 		return;
 	case VMEXIT_CR_READ ... VMEXIT_CR_READ + 15:
 		decode_control(b, false, exit);

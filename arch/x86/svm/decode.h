@@ -40,6 +40,7 @@ static inline void svm_decode_memory(const struct vmcb *b, struct vm_exit *exit)
 	exit->insn_len = 0;
 	exit->memory.gpa = GPA(b->exit_info2);
 	exit->memory.access = (uint8_t)access;
+	exit->memory.delivery = b->exit_int_info & EVENT_VALID;
 }
 
 /* What every exit has. A CPU without NRIPS leaves the next RIP as the VMCB was made: 0. */

@@ -19,6 +19,10 @@
 
 #define INTERCEPT3_ALWAYS (INTERCEPT_INVLPGB | INTERCEPT_MCOMMIT | INTERCEPT_TLBSYNC)
 
+/* Machine checks are the host's. The other two are the guest's, and go back to it: but one that
+ * recurs in its own delivery would never let the host's interrupts in. */
+#define INTERCEPT_EXCEPTIONS (BIT32(VEC_MC) | BIT32(VEC_DB) | BIT32(VEC_AC))
+
 static void svm_vcpu_init(struct hv_vcpu *v)
 {
 	struct vmcb *b = svm_vmcb(v);
@@ -29,6 +33,7 @@ static void svm_vcpu_init(struct hv_vcpu *v)
 	/* CR4 alone: its bits are the guest's CPU model. The others are the guest's own business
 	 * under nested paging. */
 	b->intercept_cr_write = BIT32(4);
+	b->intercept_exceptions = INTERCEPT_EXCEPTIONS;
 	b->intercept1 = INTERCEPT1_ALWAYS;
 	b->intercept2 = INTERCEPT2_ALWAYS;
 	b->intercept3 = INTERCEPT3_ALWAYS;
@@ -77,12 +82,16 @@ static void take_tag(struct svm_cpu *c, struct hv_vcpu *v, struct vmcb *b)
  * guest's IRET, which is made to exit for that. */
 static uint64_t take_event(struct hv_vcpu *v, struct vmcb *b)
 {
-	uint64_t code = svm_event_encode(&v->inject);
+	uint64_t code;
 
+	if (!(b->cr0 & CR0_PE))
+		v->inject.has_error = false; /* real mode has none */
+	code = svm_event_encode(&v->inject);
 	if (v->inject.kind == EVENT_EXCEPTION && v->inject.vector == VEC_PF)
 		svm_set_cr(v, 2, v->inject.payload);
 	if (v->inject.kind == EVENT_EXCEPTION && v->inject.vector == VEC_DB) {
 		b->dr6 |= v->inject.payload;
+		b->dr7 &= ~DR7_GD;
 		b->clean &= ~CLEAN_DR;
 	}
 	if (v->inject.kind == EVENT_NMI) {
@@ -94,30 +103,33 @@ static uint64_t take_event(struct hv_vcpu *v, struct vmcb *b)
 	return code;
 }
 
-/* A virtual interrupt that is never delivered: its intercept is the window. The end of NMI blocking
- * has an intercept of its own; an NMI that waits for an instruction boundary without a shadow waits
- * for one with interrupts on, too, or for any other exit. */
+/* A virtual interrupt that is never delivered: its intercept is the window. While the task priority
+ * holds the interrupt back, a write of CR8 is, instead of the virtual interrupt's own priority,
+ * which emulators compare wrongly. The end of NMI blocking has an intercept of its own; an NMI that
+ * waits for an instruction boundary without a shadow waits for one with interrupts on, too, or for
+ * any other exit. */
 static void window_update(struct hv_vcpu *v, struct vmcb *b)
 {
+	bool masked = v->window_wanted && v->cr8 >= v->window_class;
 	bool nmi = v->nmi_window_wanted && !v->nmi_blocked;
 	uint64_t int_ctl = b->int_ctl & ~(INT_CTL_V_IRQ | INT_CTL_PRIO | INT_CTL_IGNORE_TPR);
 	uint32_t intercepts = b->intercept1 & ~INTERCEPT_VINTR;
+	uint16_t cr_writes = b->intercept_cr_write & (uint16_t)~BIT32(8);
 
 	v->window_armed = v->window_wanted || nmi;
-	if (v->window_armed) {
-		int_ctl |= INT_CTL_V_IRQ;
+	if ((v->window_wanted && !masked) || nmi) {
+		int_ctl |= INT_CTL_V_IRQ | INT_CTL_PRIO | INT_CTL_IGNORE_TPR;
 		intercepts |= INTERCEPT_VINTR;
-		if (nmi || v->window_class > 15)
-			int_ctl |= INT_CTL_PRIO | INT_CTL_IGNORE_TPR;
-		else
-			int_ctl |= (uint64_t)v->window_class << INT_CTL_PRIO_SHIFT;
 	}
+	if (masked)
+		cr_writes |= (uint16_t)BIT32(8);
 	if (b->int_ctl != int_ctl)
 		b->clean &= ~CLEAN_TPR;
-	if (b->intercept1 != intercepts)
+	if (b->intercept1 != intercepts || b->intercept_cr_write != cr_writes)
 		b->clean &= ~CLEAN_INTERCEPTS;
 	b->int_ctl = int_ctl;
 	b->intercept1 = intercepts;
+	b->intercept_cr_write = cr_writes;
 }
 
 /* The guest is about to execute the IRET that ends its NMI handler. Interrupts stay blocked over

@@ -1,6 +1,9 @@
 /* Decoding of VMX exits; see decode.h. Pure. */
 #include "arch/x86/vmx/decode.h"
 
+/* B0 to B3, BD, BS */
+#define DR6_CAUSES 0x600full
+
 enum exit_kind vmx_exit_kind(uint32_t reason)
 {
 	/* EXIT_HOST_EVENT is 0: what is not named here is said to be unknown by a 0 in `known` */
@@ -61,16 +64,24 @@ void vmx_decode_cr(uint64_t qualification, struct vm_exit *exit)
 	exit->control.gpr = qualification >> CR_ACCESS_GPR_SHIFT & 15;
 }
 
+/* The address of a #PF; the causes of a #DB, as in DR6. */
+static uint64_t payload_of(uint8_t vector, uint64_t qualification)
+{
+	if (vector == VEC_PF)
+		return qualification;
+	return vector == VEC_DB ? qualification & DR6_CAUSES : 0;
+}
+
 void vmx_decode_exception(uint32_t info, uint32_t error, uint64_t qualification,
 			  struct vm_exit *exit)
 {
 	uint8_t vector = (uint8_t)info;
 
-	exit->kind = EXIT_EXCEPTION;
+	exit->kind = vector == VEC_MC ? EXIT_MACHINE_CHECK : EXIT_EXCEPTION;
 	exit->exception.vector = vector;
 	exit->exception.has_error = info & EVENT_ERROR_VALID;
 	exit->exception.error = exit->exception.has_error ? error : 0;
-	exit->exception.payload = vector == VEC_PF || vector == VEC_DB ? qualification : 0;
+	exit->exception.payload = payload_of(vector, qualification);
 }
 
 uint32_t vmx_event_encode(const struct vcpu_event *e)

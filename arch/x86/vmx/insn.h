@@ -134,16 +134,11 @@ static inline uint16_t read_tr(void)
 	return v;
 }
 
-/* An NMI or machine check that ended a guest, given to the host's own handler as it would have
+/* An NMI that ended a guest, given to the host's own handler as it would have
  * come. */
 static inline void raise_nmi(void)
 {
 	__asm__ volatile("int $2" ::: "memory");
-}
-
-static inline void raise_machine_check(void)
-{
-	__asm__ volatile("int $18" ::: "memory");
 }
 
 #endif

@@ -73,7 +73,9 @@ static void write_controls(const struct hv_vcpu *v)
 	vmwrite(VMCS_SECONDARY_CONTROLS, c->secondary);
 	vmwrite(VMCS_EXIT_CONTROLS, c->exit);
 	vmwrite(VMCS_ENTRY_CONTROLS, c->entry);
-	vmwrite(VMCS_EXCEPTION_BITMAP, BIT32(VEC_MC)); /* the machine is the host's */
+	/* Machine checks are the host's. The other two are the guest's, and go back to it: but one
+	 * that recurs in its own delivery would never let the host's interrupts in. */
+	vmwrite(VMCS_EXCEPTION_BITMAP, BIT32(VEC_MC) | BIT32(VEC_DB) | BIT32(VEC_AC));
 	vmwrite(VMCS_PF_ERROR_MASK, 0);
 	vmwrite(VMCS_PF_ERROR_MATCH, 0);
 	vmwrite(VMCS_CR3_TARGETS, 0);

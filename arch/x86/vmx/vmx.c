@@ -25,6 +25,9 @@ static void take_tag(struct vmx_cpu *c, struct hv_vcpu *v, struct vmx_vcpu *x)
 	v->flush_wanted = false;
 }
 
+/* Bits of DR6 that each #DB sets or clears; the others it only sets. */
+#define DR6_BREAKPOINTS 0xfull
+
 /* The event field does not set CR2 or DR6: they are part of the guest's state. Real mode has no
  * error codes, and the processor refuses them there. */
 static void take_event(struct hv_vcpu *v, struct vmx_vcpu *x)
@@ -33,8 +36,10 @@ static void take_event(struct hv_vcpu *v, struct vmx_vcpu *x)
 
 	if (e->kind == EVENT_EXCEPTION && e->vector == VEC_PF)
 		x->cr2 = e->payload;
-	if (e->kind == EVENT_EXCEPTION && e->vector == VEC_DB)
-		write_dr6(read_dr6() | e->payload);
+	if (e->kind == EVENT_EXCEPTION && e->vector == VEC_DB) {
+		write_dr6((read_dr6() & ~DR6_BREAKPOINTS) | e->payload);
+		vmwrite(VMCS_GUEST_DR7, vmread(VMCS_GUEST_DR7) & ~DR7_GD);
+	}
 	if (e->kind == EVENT_NMI)
 		v->nmi_blocked = false; /* the entry itself blocks them again */
 	if (e->has_error && !(vmread(VMCS_GUEST_CR0) & CR0_PE))
@@ -138,26 +143,24 @@ static __cold void entry_failed(struct hv_vcpu *v, struct vm_exit *exit, uint32_
 	exit->raw_code = reason;
 	exit->raw_info1 = reason ? vmread(VMCS_QUALIFICATION) : vmread(VMCS_INSN_ERROR);
 	v->irq_blocked = false;
-	if ((reason & REASON_MASK) == REASON_ENTRY_MC)
-		raise_machine_check();
 }
 
-/* An NMI or a machine check is the host's: its handler is called as if it had come here. All others
- * are the guest's own. */
-static void decode_event(struct vm_exit *exit)
+/* An NMI is the host's: its handler is called as if it had come here. All exceptions but the
+ * machine check are the guest's own. */
+static void decode_event(struct hv_vcpu *v, struct vm_exit *exit)
 {
 	uint32_t info = (uint32_t)vmread(VMCS_EXIT_EVENT);
+	uint32_t type = info >> EVENT_TYPE_SHIFT & EVENT_TYPE_MASK;
 
-	if ((info >> EVENT_TYPE_SHIFT & EVENT_TYPE_MASK) == EVENT_TYPE_NMI) {
+	if (type == EVENT_TYPE_NMI) {
 		exit->kind = EXIT_HOST_EVENT;
 		raise_nmi();
-	} else if ((uint8_t)info == VEC_MC) {
-		exit->kind = EXIT_HOST_EVENT;
-		raise_machine_check();
-	} else {
-		vmx_decode_exception(info, (uint32_t)vmread(VMCS_EXIT_EVENT_ERROR), exit->raw_info1,
-				     exit);
+		return;
 	}
+	vmx_decode_exception(info, (uint32_t)vmread(VMCS_EXIT_EVENT_ERROR), exit->raw_info1, exit);
+	/* INT1 traps, and yet the exit is before it */
+	if (type == EVENT_TYPE_ICEBP)
+		v->rip += vmread(VMCS_EXIT_INSN_LEN);
 }
 
 /* An IRET that faulted had ended the blocking of NMIs already, and will end it again (Intel SDM
@@ -194,16 +197,21 @@ static __noinline void decode_rest(struct hv_vcpu *v, struct vm_exit *exit, uint
 	switch (reason) {
 	case REASON_EPT_VIOLATION:
 		vmx_decode_memory(exit->raw_info1, vmread(VMCS_GUEST_PHYSICAL), exit);
+		exit->memory.delivery = vectoring & EVENT_VALID;
 		vmx_code_of(v, &exit->code);
 		return;
 	case REASON_EXCEPTION:
-		decode_event(exit);
+		decode_event(v, exit);
+		return;
+	case REASON_RDPMC: /* of a counter that there is not */
+		exit->refused.protection = true;
 		return;
 	case REASON_CR:
 		exit->insn_len = (uint8_t)vmread(VMCS_EXIT_INSN_LEN);
 		vmx_decode_cr(exit->raw_info1, exit);
 		return;
 	default:
+		exit->refused.protection = false;
 		exit->insn_len = (uint8_t)vmread(VMCS_EXIT_INSN_LEN);
 		return;
 	}
