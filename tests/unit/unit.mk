@@ -65,6 +65,11 @@ UNIT_TESTS += test_svm_run
 test_svm_run_SRC := arch/x86/svm/svm.c arch/x86/svm/state.c arch/x86/svm/decode.c \
 	arch/x86/svm/permissions.c arch/x86/svm/npt.c lib/reason.c
 
+UNIT_TESTS += test_vmx_audit
+VMX_AUDIT_SRC := arch/x86/vmx/audit.c arch/x86/vmx/audit_controls.c arch/x86/vmx/audit_guest.c \
+	arch/x86/vmx/audit_host.c arch/x86/vmx/audit_segments.c
+test_vmx_audit_SRC := $(VMX_AUDIT_SRC) lib/reason.c
+
 UNIT_TESTS += test_string test_symbols test_oops_words
 test_string_SRC :=
 test_symbols_SRC := arch/x86/symbols.c
