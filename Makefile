@@ -44,8 +44,8 @@ ARCH_SRC := arch/x86/ap.S arch/x86/exit_names.c arch/x86/features.c \
 	arch/x86/traps.c arch/x86/tsc.c arch/x86/tsc_math.c arch/x86/xcr0.c
 ARCH_SRC += $(if $(DEBUG),arch/x86/lock_order.c)
 
-SVM_SRC := arch/x86/svm/decode.c arch/x86/svm/enable.c arch/x86/svm/npt.c \
-	arch/x86/svm/permissions.c arch/x86/svm/state.c arch/x86/svm/svm.c arch/x86/svm/switch.S
+SVM_SRC := arch/x86/svm/audit.c arch/x86/svm/decode.c arch/x86/svm/enable.c \
+	arch/x86/svm/npt.c arch/x86/svm/permissions.c arch/x86/svm/state.c arch/x86/svm/svm.c arch/x86/svm/switch.S
 
 VMX_SRC := arch/x86/vmx/audit.c arch/x86/vmx/audit_controls.c arch/x86/vmx/audit_guest.c \
 	arch/x86/vmx/audit_host.c arch/x86/vmx/audit_segments.c

@@ -1,7 +1,5 @@
 /*
- * Whole-state get and set, and the cheap partial views of it. Source: AMD64 Architecture
- * Programmer's Manual, volume 2, "Canonicalization and Consistency Checks". Pure: works on the VMCB
- * in memory.
+ * Whole-state get and set, and the cheap partial views of it. Pure: works on the VMCB in memory.
  */
 #include "arch/x86/svm/svm.h"
 #include "lib/format.h"
@@ -122,41 +120,32 @@ void svm_get_state(const struct hv_vcpu *v, struct vcpu_state *out)
 	out->nmi_blocked = v->nmi_blocked;
 }
 
-/* What a guest's EFER can hold: the CPU models allow no more. */
-#define EFER_BITS (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE | EFER_FFXSR)
-
-/* The rules by which VMRUN would refuse the state with VMEXIT_INVALID, and that EFER.LMA is what
- * the processor would make of it: emulation goes by that bit. */
+/* The rules of VMRUN, and three more: EFER.SVME is the hypervisor's; real mode has no paging, which
+ * VMRUN would allow; and EFER.LMA is what the processor would make of it, because emulation goes by
+ * that bit. */
 static int check_state(const struct vcpu_state *s, struct reason *why)
 {
+	const struct svm_registers r = {
+		.cr0 = s->cr0,
+		.cr3 = s->cr3,
+		.cr4 = s->cr4,
+		.dr6 = s->dr6,
+		.dr7 = s->dr7,
+		.efer = s->efer | EFER_SVME,
+		.cs_attr = s->seg[SEG_CS].attr,
+	};
 	bool long_mode = (s->efer & EFER_LME) && (s->cr0 & CR0_PG);
 
-	if (!(s->cr0 & CR0_CD) && (s->cr0 & CR0_NW))
-		return refuse(why, ERR_INVALID, "CR0 has NW set without CD");
-	if (s->cr0 >> 32)
-		return refuse(why, ERR_INVALID, "CR0 has reserved bits set in its upper half");
-	if ((s->cr0 & CR0_PG) && !(s->cr0 & CR0_PE))
-		return refuse(why, ERR_INVALID, "CR0 has paging without protected mode");
-	if (s->cr3 >> 52)
-		return refuse(why, ERR_INVALID, "CR3 has reserved bits set");
-	if (s->cr4 >> 32)
-		return refuse(why, ERR_INVALID, "CR4 has reserved bits set in its upper half");
-	if (s->dr6 >> 32 || s->dr7 >> 32)
-		return refuse(why, ERR_INVALID, "DR6 or DR7 has bits set in its upper half");
 	if (s->efer & EFER_SVME)
 		return refuse(why, ERR_INVALID, "EFER.SVME is not a guest's to set");
-	if (s->efer & ~EFER_BITS)
-		return refuse(why, ERR_INVALID, "EFER has reserved bits set");
+	if ((s->cr0 & CR0_PG) && !(s->cr0 & CR0_PE))
+		return refuse(why, ERR_INVALID, "CR0 has paging without protected mode");
 	if (long_mode != !!(s->efer & EFER_LMA))
 		return refuse(why, ERR_INVALID,
 			      "EFER.LMA does not follow from EFER.LME and CR0.PG");
-	if (long_mode && !(s->cr4 & CR4_PAE))
-		return refuse(why, ERR_INVALID, "long mode with paging needs CR4.PAE");
-	if (long_mode && (s->seg[SEG_CS].attr & SEG_ATTR_L) && (s->seg[SEG_CS].attr & SEG_ATTR_DB))
-		return refuse(why, ERR_INVALID, "CS has both L and D set in long mode");
 	if (s->cpl > 3 || s->cr8 > 15)
 		return refuse(why, ERR_INVALID, "the privilege level or CR8 is out of range");
-	return 0;
+	return svm_check_registers(&r, why);
 }
 
 int svm_set_state(struct hv_vcpu *v, const struct vcpu_state *in, struct reason *why)

@@ -61,7 +61,7 @@ static void svm_vcpu_init(struct hv_vcpu *v)
 	b->iopm_base = v->vm->pages.pa.v + SVM_VM_IOPM_PAGE * PAGE_SIZE;
 	b->msrpm_base = v->vm->pages.pa.v + SVM_VM_MSRPM_PAGE * PAGE_SIZE;
 	b->int_ctl = INT_CTL_MASKING;
-	b->np_enable = 1;
+	b->np_enable = NP_ENABLE;
 	b->n_cr3 = v->vm->slpt_root.v;
 	v->tag_generation = 0;
 	v->last_cpu = UINT32_MAX;

@@ -147,6 +147,10 @@ _Static_assert(sizeof(struct vmcb) == 0x1000, "vmcb layout");
 #define INT_CTL_PRIO_HIGHEST (0xfull << 16)
 #define INT_CTL_IGNORE_TPR   BIT(20)
 #define INT_CTL_MASKING      BIT(24)
+#define INT_CTL_V_NMI_ENABLE BIT(26)
+
+/* np_enable */
+#define NP_ENABLE BIT(0)
 
 /* int_state */
 #define INT_STATE_SHADOW BIT(0)

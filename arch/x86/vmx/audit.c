@@ -54,17 +54,14 @@ int audit_cr3(const struct vmx_audit *a, const char *name, uint64_t value, struc
 	return 0;
 }
 
-/* Eight memory types, a byte each: 0 UC, 1 WC, 4 WT, 5 WP, 6 WB, 7 UC-. */
 int audit_pat(const char *name, uint64_t value, struct reason *why)
 {
-	for (unsigned i = 0; i < 8; i++) {
-		unsigned type = (value >> (8 * i)) & 0xff;
+	int i = pat_bad_entry(value);
 
-		if (type > 7 || type == 2 || type == 3)
-			return refuse(why, ERR_INVALID,
-				      "%s 0x%llx: entry %u is %u, which is no memory type", name,
-				      (unsigned long long)value, i, type);
-	}
+	if (i >= 0)
+		return refuse(why, ERR_INVALID,
+			      "%s 0x%llx: entry %d is %u, which is no memory type", name,
+			      (unsigned long long)value, i, (unsigned)(value >> (8 * i)) & 0xff);
 	return 0;
 }
 

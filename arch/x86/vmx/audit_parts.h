@@ -2,12 +2,9 @@
 #ifndef ARCH_X86_VMX_AUDIT_PARTS_H
 #define ARCH_X86_VMX_AUDIT_PARTS_H
 
+#include "arch/x86/entry_audit.h"
 #include "arch/x86/vmx/audit.h"
 #include "arch/x86/vmx/vmcs.h"
-
-/* "field 0xvalue: rule", answered by a function with a parameter `why`. */
-#define BROKEN(field, value, rule, ...) \
-	refuse(why, ERR_INVALID, field " 0x%llx: " rule, (unsigned long long)(value), ##__VA_ARGS__)
 
 typedef int audit_check(const struct vmx_audit *a, struct reason *why);
 
