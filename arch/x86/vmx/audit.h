@@ -5,9 +5,9 @@
  * sections "Checks on VMX Controls and Host-State Area" and "Checking and Loading Guest State".
  * Pure.
  *
- * Rules for what this hypervisor never switches on (MSR lists, posted interrupts, VM functions,
- * shadow VMCS, page-modification logging, SMM) are left out: the checks of reserved control bits or
- * the emptiness of their fields stand for them. Fields that no rule is about have no copy.
+ * Rules for what this hypervisor never switches on (lists of MSRs, other MSRs than PAT and EFER,
+ * posted interrupts, VM functions, shadow structures, page-modification logging) are left out, and
+ * fields that no rule is about have no copy.
  */
 #ifndef ARCH_X86_VMX_AUDIT_H
 #define ARCH_X86_VMX_AUDIT_H
