@@ -473,6 +473,8 @@ static void test_host(void **state)
 		{NULL, {SET(host.sysenter_eip, BIT(47)), SET(linear_bits, 57)}},
 		{"host PAT 0x7040600070402: entry 0 is 2, which is no memory type",
 		 {SET(host.pat, 0x0007040600070402)}},
+		{"host PAT 0xff07040600070406: entry 7 is 255, which is no memory type",
+		 {SET(host.pat, 0xff07040600070406)}},
 		{NULL, {SET(host.pat, 2), SET(exit.value, 0x236ffb)}},
 		{"host EFER 0xd03: bit 1 is reserved", {SET(host.efer, 0xd03)}},
 		{"host EFER 0x901: LMA and LME must each be", {SET(host.efer, 0x901)}},
