@@ -44,12 +44,14 @@ ARCH_SRC := arch/x86/ap.S arch/x86/exit_names.c arch/x86/features.c \
 	arch/x86/traps.c arch/x86/tsc.c arch/x86/tsc_math.c arch/x86/xcr0.c
 ARCH_SRC += $(if $(DEBUG),arch/x86/lock_order.c)
 
-SVM_SRC := arch/x86/svm/decode.c arch/x86/svm/enable.c arch/x86/svm/npt.c \
-	arch/x86/svm/permissions.c arch/x86/svm/state.c arch/x86/svm/svm.c arch/x86/svm/switch.S
+SVM_SRC := arch/x86/svm/audit.c arch/x86/svm/decode.c arch/x86/svm/enable.c \
+	arch/x86/svm/npt.c arch/x86/svm/permissions.c arch/x86/svm/state.c arch/x86/svm/svm.c arch/x86/svm/switch.S
 
-VMX_SRC := arch/x86/vmx/controls.c arch/x86/vmx/decode.c arch/x86/vmx/enable.c \
-	arch/x86/vmx/ept.c arch/x86/vmx/explain.c arch/x86/vmx/load.c arch/x86/vmx/permissions.c \
-	arch/x86/vmx/state.c arch/x86/vmx/switch.S arch/x86/vmx/vmx.c
+VMX_SRC := arch/x86/vmx/audit.c arch/x86/vmx/audit_controls.c arch/x86/vmx/audit_guest.c \
+	arch/x86/vmx/audit_host.c arch/x86/vmx/audit_segments.c arch/x86/vmx/controls.c \
+	arch/x86/vmx/decode.c arch/x86/vmx/enable.c arch/x86/vmx/ept.c arch/x86/vmx/explain.c \
+	arch/x86/vmx/load.c arch/x86/vmx/permissions.c arch/x86/vmx/state.c arch/x86/vmx/switch.S \
+	arch/x86/vmx/vmx.c
 
 MM_SRC := mm/buddy.c mm/frame.c mm/gmem.c mm/heap.c mm/hostmap.c mm/hosttables.c mm/slpt.c mm/usable.c
 
@@ -75,8 +77,8 @@ CONSOLE_SRC := console/build_id.c console/cmd_guest.c console/cmd_host.c console
 	console/guests_view.c console/lineedit.c console/log_stamp.c console/out.c \
 	console/sequence.c console/terminal.c
 
-SRC := $(BOOT_SRC) $(ARCH_SRC) $(SVM_SRC) $(VMX_SRC) $(MM_SRC) $(SCHED_SRC) $(DRIVERS_SRC) $(GUESTS_SRC) \
-	$(VDEV_SRC) $(CONSOLE_SRC) $(LIB_SRC)
+SRC := $(BOOT_SRC) $(ARCH_SRC) $(SVM_SRC) $(VMX_SRC) $(MM_SRC) $(SCHED_SRC) $(DRIVERS_SRC) \
+	$(GUESTS_SRC) $(VDEV_SRC) $(CONSOLE_SRC) $(LIB_SRC)
 
 # ---- third-party code ----
 

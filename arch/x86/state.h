@@ -137,6 +137,7 @@ enum vector {
 #define CR4_SMEP       BIT(20)
 #define CR4_SMAP       BIT(21)
 #define CR4_PKE        BIT(22)
+#define CR4_CET        BIT(23)
 
 #define DR7_GD BIT(13)
 

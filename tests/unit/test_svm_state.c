@@ -48,6 +48,9 @@ static bool random_bool(void)
 	return below(2);
 }
 
+/* What a guest's CR4 can hold. */
+#define CR4_KNOWN 0xf71fffull
+
 static struct vcpu_state random_state(void)
 {
 	struct vcpu_state s;
@@ -61,7 +64,7 @@ static struct vcpu_state random_state(void)
 	s.cr0 = (uint32_t)random64() & ~(CR0_NW | CR0_PG | CR0_PE);
 	s.cr2 = random64();
 	s.cr3 = random64() >> 12;
-	s.cr4 = (uint32_t)random64();
+	s.cr4 = random64() & CR4_KNOWN & ~CR4_CET;
 	s.cr8 = below(16);
 	s.efer = random64() & (EFER_SCE | EFER_NXE | EFER_FFXSR);
 	if (long_mode) {
@@ -199,6 +202,14 @@ static void test_refusals(void **state)
 		if (BIT(bit) & ~known) /* SVME among them */
 			REFUSED(s.efer |= BIT(bit));
 	}
+	for (unsigned bit = 0; bit < 64; bit++) {
+		if (BIT(bit) & ~CR4_KNOWN)
+			REFUSED(s.cr4 |= BIT(bit));
+		else if (BIT(bit) != CR4_CET)
+			ACCEPTED(s.cr4 |= BIT(bit));
+	}
+	REFUSED(s.cr4 |= CR4_CET);
+	ACCEPTED(s.cr4 |= CR4_CET; s.cr0 |= CR0_WP);
 	REFUSED(s.efer &= ~EFER_LMA);
 	REFUSED(s.efer &= ~EFER_LME);
 	REFUSED(s.cr0 &= ~CR0_PG);

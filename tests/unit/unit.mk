@@ -59,12 +59,19 @@ test_load_multiboot_SRC := guests/load_multiboot.c guests/load_gdt.c mm/gmem.c l
 
 UNIT_TESTS += test_svm_decode test_svm_state test_svm_permissions
 test_svm_decode_SRC := arch/x86/svm/decode.c arch/x86/exit_names.c arch/x86/tag_pool.c
-test_svm_state_SRC := arch/x86/svm/state.c arch/x86/state.c lib/reason.c
+test_svm_state_SRC := arch/x86/svm/state.c arch/x86/svm/audit.c arch/x86/state.c lib/reason.c
 test_svm_permissions_SRC := arch/x86/svm/permissions.c arch/x86/svm/npt.c
 UNIT_TESTS += test_svm_run
-test_svm_run_SRC := arch/x86/svm/svm.c arch/x86/svm/state.c arch/x86/svm/decode.c \
-	arch/x86/svm/permissions.c arch/x86/svm/npt.c arch/x86/state.c \
+test_svm_run_SRC := arch/x86/svm/svm.c arch/x86/svm/state.c arch/x86/svm/audit.c \
+	arch/x86/svm/decode.c arch/x86/svm/permissions.c arch/x86/svm/npt.c arch/x86/state.c \
 	arch/x86/tag_pool.c lib/reason.c
+UNIT_TESTS += test_svm_audit
+test_svm_audit_SRC := arch/x86/svm/audit.c lib/reason.c
+
+UNIT_TESTS += test_vmx_audit
+VMX_AUDIT_SRC := arch/x86/vmx/audit.c arch/x86/vmx/audit_controls.c arch/x86/vmx/audit_guest.c \
+	arch/x86/vmx/audit_host.c arch/x86/vmx/audit_segments.c
+test_vmx_audit_SRC := $(VMX_AUDIT_SRC) lib/reason.c
 
 UNIT_TESTS += test_string test_symbols test_oops_words
 test_string_SRC :=

@@ -1,7 +1,5 @@
 /*
- * Whole-state get and set, and the cheap partial views of it. Source: AMD64 Architecture
- * Programmer's Manual, volume 2, "Canonicalization and Consistency Checks". Pure: works on the VMCB
- * in memory.
+ * Whole-state get and set, and the cheap partial views of it. Pure: works on the VMCB in memory.
  */
 #include "arch/x86/svm/svm.h"
 #include "lib/format.h"
@@ -130,10 +128,26 @@ void svm_get_state(const struct hv_vcpu *v, struct vcpu_state *out)
 	out->nmi_blocked = v->nmi_blocked;
 }
 
+static int check_state(const struct vcpu_state *s, struct reason *why)
+{
+	const struct svm_registers r = {
+		.cr0 = s->cr0,
+		.cr3 = s->cr3,
+		.cr4 = s->cr4,
+		.dr6 = s->dr6,
+		.dr7 = s->dr7,
+		.efer = s->efer | EFER_SVME,
+		.cs_attr = s->seg[SEG_CS].attr,
+	};
+	int err = vcpu_state_check(s, why);
+
+	return err ? err : svm_check_registers(&r, why);
+}
+
 int svm_set_state(struct hv_vcpu *v, const struct vcpu_state *in, struct reason *why)
 {
 	struct vmcb *b = svm_vmcb(v);
-	int err = vcpu_state_check(in, why);
+	int err = check_state(in, why);
 
 	if (err)
 		return err;
@@ -184,10 +198,7 @@ int svm_set_state(struct hv_vcpu *v, const struct vcpu_state *in, struct reason 
 
 void svm_explain(const struct hv_vcpu *v, struct reason *why)
 {
-	struct vcpu_state s;
-
-	svm_get_state(v, &s);
-	if (vcpu_state_check(&s, why) == 0)
+	if (svm_audit(svm_vmcb(v), v->phys_bits, why) == 0)
 		refuse(why, ERR_INVALID, "no rule that is known is broken");
 }
 

@@ -40,7 +40,7 @@ static void svm_vcpu_init(struct hv_vcpu *v)
 	b->iopm_base = v->vm->pages.pa.v + SVM_VM_IOPM_PAGE * PAGE_SIZE;
 	b->msrpm_base = v->vm->pages.pa.v + SVM_VM_MSRPM_PAGE * PAGE_SIZE;
 	b->int_ctl = INT_CTL_MASKING;
-	b->np_enable = 1;
+	b->np_enable = NP_ENABLE;
 	b->n_cr3 = v->vm->slpt_root.v;
 	v->tag_generation = 0;
 	v->last_cpu = UINT32_MAX;
@@ -201,6 +201,9 @@ static __noinline void decode_rest(struct hv_vcpu *v, struct vm_exit *exit)
 		svm_code_of(b, v, &exit->code);
 	if (b->exit_code == VMEXIT_IRET)
 		nmi_handler_ends(v, b);
+	/* what was refused stays as it was, to be explained */
+	if (b->exit_code != VMEXIT_INVALID)
+		b->event_inj = 0;
 }
 
 void svm_after_exit(struct hv_vcpu *v, struct vm_exit *exit)
@@ -208,7 +211,6 @@ void svm_after_exit(struct hv_vcpu *v, struct vm_exit *exit)
 	struct vmcb *b = svm_vmcb(v);
 
 	b->clean = CLEAN_ALL;
-	b->event_inj = 0;
 	b->tlb_control = TLB_FLUSH_NOTHING;
 	v->gpr[GPR_RAX] = b->rax;
 	v->gpr[GPR_RSP] = b->rsp;
@@ -221,6 +223,7 @@ void svm_after_exit(struct hv_vcpu *v, struct vm_exit *exit)
 		decode_rest(v, exit);
 		return;
 	}
+	b->event_inj = 0;
 	if (!exit->insn_len)
 		svm_code_of(b, v, &exit->code);
 }

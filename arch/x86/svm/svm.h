@@ -29,6 +29,8 @@ enum {
 	SVM_VM_IOPM_PAGE = 0,
 	SVM_VM_MSRPM_PAGE = 3,
 	SVM_VM_PAGES = 5,
+	SVM_IOPM_PAGES = SVM_VM_MSRPM_PAGE - SVM_VM_IOPM_PAGE,
+	SVM_MSRPM_PAGES = SVM_VM_PAGES - SVM_VM_MSRPM_PAGE,
 };
 
 static inline struct svm_cpu *svm_cpu_of(void *cpu_pages)
@@ -76,6 +78,20 @@ void svm_set_efer(struct hv_vcpu *v, uint64_t value);
 void svm_set_pdptes(struct hv_vcpu *v, const uint64_t pdptes[4]);
 void svm_explain(const struct hv_vcpu *v, struct reason *why);
 void svm_dump(const struct hv_vcpu *v, void (*line)(void *ctx, const char *text), void *ctx);
+
+/* audit.c: the rules by which VMRUN refuses a guest with VMEXIT_INVALID. 0: none is broken.
+ * Otherwise ERR_INVALID and a sentence that names the first field that breaks one, with its value.
+ */
+struct svm_registers { /* the guest's registers that have such rules */
+	uint64_t cr0, cr3, cr4, dr6, dr7, efer;
+	uint16_t cs_attr;
+};
+
+int svm_check_registers(const struct svm_registers *r, struct reason *why);
+
+/* The whole block, as it was at VMRUN: before anything takes the event out of it. Addresses must be
+ * below 1 << `phys_bits`. */
+int svm_audit(const struct vmcb *b, unsigned phys_bits, struct reason *why);
 
 /* permissions.c */
 void svm_permissions_init(struct hv_vm *vm);

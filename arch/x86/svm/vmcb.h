@@ -142,12 +142,15 @@ _Static_assert(sizeof(struct vmcb) == 0x1000, "vmcb layout");
 #define TLB_FLUSH_THIS_ASID 3
 
 /* int_ctl */
-#define INT_CTL_TPR        0xffull
-#define INT_CTL_V_IRQ      BIT(8)
-#define INT_CTL_PRIO_SHIFT 16
-#define INT_CTL_PRIO       (0xfull << INT_CTL_PRIO_SHIFT)
-#define INT_CTL_IGNORE_TPR BIT(20)
-#define INT_CTL_MASKING    BIT(24)
+#define INT_CTL_TPR          0xffull
+#define INT_CTL_V_IRQ        BIT(8)
+#define INT_CTL_PRIO         (0xfull << 16)
+#define INT_CTL_IGNORE_TPR   BIT(20)
+#define INT_CTL_MASKING      BIT(24)
+#define INT_CTL_V_NMI_ENABLE BIT(26)
+
+/* np_enable */
+#define NP_ENABLE BIT(0)
 
 /* int_state */
 #define INT_STATE_SHADOW BIT(0)

@@ -26,6 +26,7 @@ struct vmx_controls {
 	uint8_t timer_shift;    /* the preemption timer counts TSC >> this; where pin has it */
 	bool vpid;              /* tagged translations, with what is needed to flush them */
 	bool ept_1g, ept_dirty; /* pages of 1 GiB; access and dirty bits */
+	uint8_t phys_bits, linear_bits;  /* of the CPU's addresses */
 	uint64_t cr0_fixed0, cr4_fixed0; /* bits that are 1 in a guest's real CR0 and CR4 */
 	struct vmx_capabilities capabilities;
 };

@@ -48,6 +48,8 @@ int vmx_probe(const struct cpu_features *f, uint32_t cpu, struct hv_caps *caps, 
 	err = vmx_choose_controls(&have, cpu, &controls, why);
 	if (err)
 		return err;
+	controls.phys_bits = f->phys_bits;
+	controls.linear_bits = f->linear_bits;
 	if (cpu == 0)
 		vmx_controls = controls;
 	*caps = (struct hv_caps){

@@ -22,16 +22,27 @@ static uint64_t cr4_mask(const struct hv_vcpu *v)
 	return vmx_controls.cr4_fixed0 | ~v->cr4_allowed;
 }
 
+/* What the processor runs with. */
+static uint64_t real_cr0(uint64_t value)
+{
+	return (value & ~(CR0_NW | CR0_CD)) | vmx_controls.cr0_fixed0;
+}
+
+static uint64_t real_cr4(uint64_t value)
+{
+	return value | vmx_controls.cr4_fixed0;
+}
+
 static void write_guest_cr0(uint64_t value)
 {
 	vmwrite(VMCS_CR0_SHADOW, value);
-	vmwrite(VMCS_GUEST_CR0, (value & ~(CR0_NW | CR0_CD)) | vmx_controls.cr0_fixed0);
+	vmwrite(VMCS_GUEST_CR0, real_cr0(value));
 }
 
 static void write_guest_cr4(uint64_t value)
 {
 	vmwrite(VMCS_CR4_SHADOW, value);
-	vmwrite(VMCS_GUEST_CR4, value | vmx_controls.cr4_fixed0);
+	vmwrite(VMCS_GUEST_CR4, real_cr4(value));
 }
 
 uint64_t vmx_get_cr(const struct hv_vcpu *v, unsigned cr)
@@ -181,6 +192,41 @@ void vmx_get_state(const struct hv_vcpu *v, struct vcpu_state *out)
 	vmx_return(v, b);
 }
 
+/* Would the processor enter a guest with this state? The rest is as the VMCS has it. */
+static int check_state(const struct hv_vcpu *v, const struct vcpu_state *s, struct reason *why)
+{
+	struct vmx_audit a;
+
+	vmx_copy(v, &a);
+	a.guest.cr0 = real_cr0(s->cr0);
+	a.guest.cr3 = s->cr3;
+	a.guest.cr4 = real_cr4(s->cr4);
+	a.guest.dr7 = s->dr7;
+	a.guest.rip = s->rip;
+	a.guest.rflags = s->rflags | RFLAGS_ONE;
+	a.guest.efer = s->efer;
+	a.guest.pat = s->pat;
+	a.guest.sysenter_esp = s->sysenter_esp;
+	a.guest.sysenter_eip = s->sysenter_eip;
+	for (unsigned i = 0; i < SEG_COUNT; i++)
+		a.guest.seg[i] = (struct vmx_audit_segment){
+			.base = s->seg[i].base,
+			.limit = s->seg[i].limit,
+			.access = access_of_attr(s->seg[i].attr),
+			.selector = s->seg[i].selector,
+		};
+	a.guest.gdtr = (struct vmx_audit_table){s->gdtr.base, s->gdtr.limit};
+	a.guest.idtr = (struct vmx_audit_table){s->idtr.base, s->idtr.limit};
+	a.guest.interruptibility = 0;
+	a.guest.activity = ACTIVITY_ACTIVE;
+	a.guest.pending_debug = 0;
+	a.entry.value &= ~ENTRY_CTL_LONG_MODE;
+	if (s->efer & EFER_LMA)
+		a.entry.value |= ENTRY_CTL_LONG_MODE;
+	a.entry_event = 0;
+	return vmx_audit_guest(&a, why);
+}
+
 int vmx_set_state(struct hv_vcpu *v, const struct vcpu_state *in, struct reason *why)
 {
 	struct vmx_vcpu *x = vmx_vcpu_of(v);
@@ -190,6 +236,11 @@ int vmx_set_state(struct hv_vcpu *v, const struct vcpu_state *in, struct reason 
 	if (err)
 		return err;
 	b = vmx_borrow(v);
+	err = check_state(v, in, why);
+	if (err) {
+		vmx_return(v, b);
+		return err;
+	}
 	for (unsigned i = 0; i < GPR_COUNT; i++)
 		v->gpr[i] = in->gpr[i];
 	v->rip = x->rip = in->rip;

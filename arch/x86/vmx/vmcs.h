@@ -19,6 +19,7 @@
 #define VMX_BASIC_32BIT_ADDRESSES BIT(48)
 #define VMX_BASIC_TYPE_SHIFT      50 /* bits 53:50, memory type of the structures; 6: write-back */
 #define VMX_BASIC_TRUE_CONTROLS   BIT(55)
+#define VMX_BASIC_ANY_ERROR_CODE  BIT(56) /* injected exceptions need not push their error code */
 #define MSR_VMX_PIN               0x481u
 #define MSR_VMX_PRIMARY           0x482u
 #define MSR_VMX_EXIT              0x483u
@@ -26,6 +27,9 @@
 #define MSR_VMX_MISC              0x485u
 #define VMX_MISC_TIMER_SHIFT      0x1full /* bits 4:0: the preemption timer counts TSC >> this */
 #define VMX_MISC_SAVES_LMA        BIT(5)  /* exits store EFER.LMA in the entry controls */
+#define VMX_MISC_ACTIVITY_SHIFT   6       /* bits 8:6: supports HLT, shutdown, wait-for-SIPI */
+#define VMX_MISC_CR3_TARGETS(m)   (((m) >> 16) & 0x1ff)
+#define VMX_MISC_LENGTH_0         BIT(30) /* injection takes an instruction length of 0 */
 #define MSR_VMX_CR0_FIXED0        0x486u
 #define MSR_VMX_CR0_FIXED1        0x487u
 #define MSR_VMX_CR4_FIXED0        0x488u
@@ -39,6 +43,7 @@
 
 /* IA32_VMX_EPT_VPID_CAP */
 #define EPT_CAP_WALK_4         BIT(6)
+#define EPT_CAP_UNCACHED       BIT(8)
 #define EPT_CAP_WRITE_BACK     BIT(14) /* of the paging structures */
 #define EPT_CAP_2M             BIT(16)
 #define EPT_CAP_1G             BIT(17)
@@ -209,7 +214,11 @@
 #define VMCS_HOST_RSP           0x6c14
 #define VMCS_HOST_RIP           0x6c16
 
-/* access rights of a segment: like a descriptor's with bits 11:8 of it at 15:12 */
+/* access rights of a segment: like a descriptor's with bits 11:8 of it at 15:12; bits 7:0 are those
+ * of SEG_ATTR_* */
+#define ACCESS_L        BIT32(13)
+#define ACCESS_DB       BIT32(14)
+#define ACCESS_G        BIT32(15)
 #define ACCESS_UNUSABLE BIT32(16)
 
 /* interruptibility */
@@ -217,6 +226,7 @@
 #define BLOCKED_BY_MOV_SS BIT32(1)
 #define BLOCKED_BY_SMI    BIT32(2)
 #define BLOCKED_BY_NMI    BIT32(3)
+#define BLOCKED_ENCLAVE   BIT32(4) /* the event cut an SGX enclave off */
 
 /* activity */
 #define ACTIVITY_ACTIVE   0
@@ -245,7 +255,10 @@
 #define EVENT_VALID          BIT32(31)
 
 /* EPTP */
+#define EPTP_MEMORY_TYPE  7ull
+#define EPTP_UNCACHED     0ull
 #define EPTP_WRITE_BACK   6ull
+#define EPTP_WALK         (7ull << 3)
 #define EPTP_WALK_4       (3ull << 3)
 #define EPTP_ACCESS_DIRTY BIT(6)
 

@@ -4,6 +4,7 @@
 
 #include "arch/x86/hv.h"
 #include "arch/x86/tag_pool.h"
+#include "arch/x86/vmx/audit.h"
 #include "arch/x86/vmx/controls.h"
 #include "arch/x86/vmx/vmcs.h"
 
@@ -121,7 +122,8 @@ void vmx_set_pdptes(struct hv_vcpu *v, const uint64_t pdptes[4]);
 uint64_t vmx_get_efer(const struct hv_vcpu *v);
 void vmx_set_efer(struct hv_vcpu *v, uint64_t value);
 
-/* explain.c */
+/* explain.c: copies the current VMCS, of `v`, for the auditor. */
+void vmx_copy(const struct hv_vcpu *v, struct vmx_audit *out);
 void vmx_explain(const struct hv_vcpu *v, struct reason *why);
 void vmx_dump(const struct hv_vcpu *v, void (*line)(void *ctx, const char *text), void *ctx);
 
