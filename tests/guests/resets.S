@@ -132,9 +132,9 @@ second:
 	GET_MSR(0xc0000102)
 	or %edx, %eax
 	CHECK 18, z
-	GET_MSR(0x2ff)
-	test %eax, %eax
-	CHECK 19, z
+	GET_MSR(0x2ff) /* as firmware would leave it */
+	cmp $0xc06, %eax
+	CHECK 19, e
 	GET_MSR(0x1b)
 	cmp $LAPIC + 0x900, %eax
 	CHECK 20, e

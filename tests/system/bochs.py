@@ -1,4 +1,4 @@
-"""A machine emulated by Bochs (tests/emulators/README.md). It is built when it is first needed.
+"""A machine emulated by Bochs (tests/emulators/README.md), which is built before the first test.
 
 Its serial port is a TCP connection to us: of what Bochs 3.0 offers (iodev/serial.cc), a file has no
 input and a terminal loses output when we do not read for a while, but a socket waits.
@@ -52,7 +52,7 @@ plugin_ctrl: unmapped=1, biosdev=1
 BY_EXIT_PORT = "Shutdown port: shutdown requested"
 BY_ACPI = "ACPI control: soft power off"
 
-_program = None  # or the Failure of the build: it is tried once in a session
+_program = None  # then its path, or the Failure of the build: it is tried once in a session
 
 
 class Failure(Exception):
@@ -65,22 +65,22 @@ def program():
     if _program is None:
         try:
             _program = _build()
-        except Failure:
-            _program = Failure("Bochs cannot be built, as the first test that needs it shows")
-            raise
+        except Failure as failure:
+            _program = failure
     if isinstance(_program, Failure):
-        raise _program
+        raise Failure(str(_program).split("\n", maxsplit=1)[0])
     return _program
 
 
 def _build():
     try:
-        done = subprocess.run([BUILD_SCRIPT], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              text=True, errors="replace", timeout=BUILD_SECONDS, check=False)
+        # That it builds is said on standard output, errors on the other.
+        done = subprocess.run([BUILD_SCRIPT], stderr=subprocess.PIPE, text=True, errors="replace",
+                              timeout=BUILD_SECONDS, check=False)
     except subprocess.TimeoutExpired:
         raise Failure(f"Bochs was not built in {BUILD_SECONDS} s") from None
     if done.returncode != 0:
-        raise Failure(f"Bochs cannot be built:\n{done.stdout}")
+        raise Failure(f"Bochs cannot be built\n{done.stderr}")
     path = subprocess.run([BUILD_SCRIPT, "--path"], stdout=subprocess.PIPE, text=True, check=True)
     return path.stdout.strip()
 
@@ -99,6 +99,15 @@ class _Line(fdpexpect.fdspawn):
 class Bochs:
     """One running emulator. `line` is its serial port, for pexpect. A reset starts the machine
     again, whatever `stay` says."""
+
+    @staticmethod
+    def prepare():
+        """Before the first test: returns why there can be none, or None."""
+        try:
+            program()
+        except Failure:
+            return str(_program)
+        return None
 
     def __init__(self, iso, log, cpus, memory, firmware, stay, model, real_time=False,
                  environment=()):

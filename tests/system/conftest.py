@@ -63,6 +63,21 @@ def pytest_collection_modifyitems(config, items):
     items[:] = keep
 
 
+def pytest_collection_finish(session):
+    """Emulators that have to be built are built now, and said so. What cannot be built is said once
+    in full; each test that needs it fails."""
+    emulators = {item.callspec.params["platform"].emulator
+                 for item in session.items if on_platform(item)}
+    if session.config.option.collectonly:
+        return
+    capture = session.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        for emulator in emulators:
+            trouble = emulator.prepare()
+            if trouble:
+                print(trouble, flush=True)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def fresh_images():
     """Images are made once in a session, not kept from one to the next."""

@@ -16,6 +16,10 @@ EXIT_OPTION = f"exit=isa-debug:{EXIT_PORT:#x}"
 class Qemu:
     """One running emulator. `line` is its serial port, for pexpect."""
 
+    @staticmethod
+    def prepare():
+        """Nothing to be done: it is a package."""
+
     def __init__(self, iso, log, cpus, memory, firmware, stay, accel, cpu, machine="q35",
                  real_time=True, extra=()):
         """`stay`: a reset starts the machine again instead of ending the emulator. `extra`: more of

@@ -1,6 +1,7 @@
 """Tiny guests, one behaviour each, and how the machine ends."""
 
 import os
+import re
 
 import pytest
 
@@ -112,3 +113,19 @@ def test_invaders_shows_its_screen(boot):
         if "-*-" in machine.command("screen inv"):
             return
     raise AssertionError("no invaders on the screen")
+
+
+def test_a_guest_that_never_leaves_shares_its_core(boot):
+    """With its interrupts off it can be taken off the core by the host's interrupts alone."""
+    machine = boot(skerry.config(tiny("spin"), tiny("hello", serial="console"), when_idle="shell"),
+                   files("spin", "hello"))
+    machine.expect_text("hello: hello from a tiny guest")
+    machine.expect_text("it ended with status 0")
+    machine.prompt()
+    assert re.search(r"spin +running", machine.command("list"))
+    before = machine.json("stats spin")
+    machine.command("version")
+    assert machine.json("stats spin") != before
+    machine.command("stop spin")
+    machine.sendline("poweroff")
+    assert machine.wait() == "ok"

@@ -5,6 +5,7 @@ import hashlib
 import importlib.machinery
 import importlib.util
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -347,3 +348,39 @@ def test_setup_lists_packages_with_reasons():
     lines = run(os.path.join(TOP, "tools/setup"), "--list").stdout.splitlines()
     assert len(lines) > 10
     assert all(len(line.split(None, 1)) == 2 for line in lines)
+
+
+def test_run_shows_tests_against_platforms():
+    lines = list(load("tests/run").table(["a-svm", "b-svm"], [
+        ["test_x.py", "test_one", "a-svm", "passed"], ["test_x.py", "test_one", "b-svm", "failed"],
+        ["test_x.py", "test_two[4]", "b-svm", "not run"]]))
+    assert [line.split() for line in lines[1:]] == [
+        ["test_x.py"], ["test_one", "passed", "failed"], ["test_two[4]", "-", "not", "run"]]
+    assert lines[0].split()[-2:] == ["a-svm", "b-svm"]
+
+
+# ---- tests/emulators/build-bochs ----
+
+BUILD_BOCHS = os.path.join(TOP, "tests/emulators/build-bochs")
+
+
+def test_bochs_is_not_built_twice(tmp_path):
+    env = dict(os.environ, SKERRY_CACHE=str(tmp_path))
+    path = run(BUILD_BOCHS, "--path", env=env).stdout.strip()
+    os.makedirs(os.path.dirname(path))
+    with open(path, "w", encoding="utf-8") as f:
+        f.write("")
+    os.chmod(path, 0o755)
+    done = run(BUILD_BOCHS, env=env)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_bochs_says_what_it_lacks(tmp_path):
+    """A PATH without a compiler: it fails before it fetches anything."""
+    bin_folder = tmp_path / "bin"
+    bin_folder.mkdir()
+    for program in ("bash", "cat", "cut", "dirname", "flock", "mkdir", "sha256sum"):
+        (bin_folder / program).symlink_to(shutil.which(program))
+    done = run(BUILD_BOCHS, env={"PATH": str(bin_folder), "SKERRY_CACHE": str(tmp_path / "cache")})
+    assert done.returncode == 1
+    assert "g++ is not there: run tools/setup" in done.stderr
