@@ -1,7 +1,8 @@
 """Fixtures of the system tests. Logs of every boot are kept in build/system/<test>.log.
 
 Each test that uses `boot` runs on every platform (platforms.py), except where its marker says that it
-cannot. What came of it is left in build/system/results.json, from which tests/run makes a table.
+cannot; --platform chooses one of them. What came of it is left in build/system/results-PLATFORM.json,
+from which tests/run makes a table.
 """
 
 import fnmatch
@@ -16,11 +17,11 @@ import images
 import platforms
 import skerry
 
-RESULTS = os.path.join(skerry.SYSTEM, "results.json")
-
 
 def pytest_addoption(parser):
     parser.addoption("--long", action="store_true", help="also run the tests marked long")
+    parser.addoption("--platform", help="run the tests of this platform, and no others",
+                     choices=sorted(platforms.TABLE))
 
 
 def pytest_configure(config):
@@ -28,11 +29,18 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "platforms(pattern, ..., reason): the test can run only on "
                                        "the platforms with such names")
     config.skerry_results = {}
+    if config.getoption("--platform"):  # others may run beside this one
+        images.FOLDER = os.path.join(images.FOLDER, config.getoption("--platform"))
+
+
+def chosen(config):
+    only = config.getoption("--platform")
+    return [p for p in platforms.platforms() if only in (None, p.name)]
 
 
 def pytest_generate_tests(metafunc):
     if "platform" in metafunc.fixturenames:
-        metafunc.parametrize("platform", platforms.platforms(), ids=lambda p: p.name)
+        metafunc.parametrize("platform", chosen(metafunc.config), ids=lambda p: p.name)
 
 
 def on_platform(item):
@@ -116,9 +124,11 @@ def pytest_sessionfinish(session):
     results = session.config.skerry_results
     rows = [[*row_of(item), results.get(row_of(item), "not run")]
             for item in session.items if on_platform(item)]
-    os.makedirs(skerry.SYSTEM, exist_ok=True)
-    with open(RESULTS, "w", encoding="utf-8") as f:
-        json.dump({"platforms": [p.name for p in platforms.platforms()], "results": rows}, f)
+    name = session.config.getoption("--platform")
+    if name:
+        os.makedirs(skerry.SYSTEM, exist_ok=True)
+        with open(os.path.join(skerry.SYSTEM, f"results-{name}.json"), "w", encoding="utf-8") as f:
+            json.dump(rows, f)
 
 
 # ---- a running machine ----
