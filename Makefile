@@ -321,7 +321,7 @@ run:
 # ---- tests ----
 
 # The tiny guests: one assembly file each. bench is there twice, for 32-bit and 64-bit mode.
-TINY_GUESTS := bench bench64 halt hello power_off privileged spin status triple_fault
+TINY_GUESTS := bench bench64 exceptions halt hello power_off privileged spin status triple_fault
 TINY_ELF    := $(TINY_GUESTS:%=$(BUILD)/guests/%.elf)
 
 $(BUILD)/guests/%64.o: tests/guests/%.S tests/guests/guest.h
