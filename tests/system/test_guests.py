@@ -8,9 +8,9 @@ import pytest
 import skerry
 
 
-def tiny(name, **more):
+def tiny(image, name=None, **more):
     more.setdefault("debug_exit", True)
-    return skerry.multiboot(name.replace("_", "-"), name + ".elf", **more)
+    return skerry.multiboot(name or image.replace("_", "-"), image + ".elf", **more)
 
 
 def files(*names):
@@ -129,3 +129,13 @@ def test_a_guest_that_never_leaves_shares_its_core(boot):
     machine.command("stop spin")
     machine.sendline("poweroff")
     assert machine.wait() == "ok"
+
+
+@pytest.mark.parametrize("cpus", [1, 2])
+def test_exceptions_while_cores_are_shared(boot, cpus):
+    """An exit that comes between an exception and its handler loses neither."""
+    spinners = [tiny("spin", name=f"spin{number}") for number in range(cpus)]
+    machine = boot(skerry.config(tiny("exceptions"), *spinners, when_idle="shell"),
+                   files("exceptions", "spin"), cpus=cpus)
+    ended = machine.expect("guest exceptions (stopped|crashed): ([^\\r\\n]*)\\r")
+    assert ended[2] == "it ended with status 0"
