@@ -49,10 +49,14 @@ struct boot_info {
 
 /*
  * Parses a multiboot2 information structure of at most `len` bytes (its own total size is checked
- * against it). Overlapping ranges are resolved in favour of the more reserved kind. Returns 0, or
- * ERR_INVALID / ERR_RANGE with a sentence.
+ * against it). Overlapping ranges are resolved in favour of the more reserved kind. What the limits
+ * here have no room for is left out or cut, and told to `complain`. Returns 0, or ERR_INVALID /
+ * ERR_RANGE / ERR_UNSUPPORTED with a sentence: the structure is broken, has no memory map or one
+ * that is no map, or UEFI's boot services run.
  */
-int multiboot2_parse(const void *mbi, size_t len, struct boot_info *out, struct reason *why);
+int multiboot2_parse(const void *mbi, size_t len, struct boot_info *out,
+		     void (*complain)(void *ctx, const char *sentence), void *ctx,
+		     struct reason *why);
 
 /* ---- ACPI static tables ---- */
 

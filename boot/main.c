@@ -218,7 +218,7 @@ __attribute__((no_stack_protector)) void boot_main(uint64_t mbi, uint64_t load_a
 	traps_init_early();
 	log_info("Skerry %s (%s)", SKERRY_VERSION, SKERRY_BUILD);
 	hostmap_set_image(load_address);
-	err = multiboot2_parse(phys_to_virt(HPA(mbi)), MBI_MAX, &boot, &why);
+	err = multiboot2_parse(phys_to_virt(HPA(mbi)), MBI_MAX, &boot, complain, NULL, &why);
 	if (err)
 		panic("the boot loader's information cannot be used: %s", why.text);
 	cmdline_parse(boot.cmdline, &options, complain, NULL);

@@ -6,7 +6,9 @@
 
 #include "boot/info.h"
 
-#define USABLE_MAX 192
+/* Each range of the map, and one more for each stretch that is taken out of it: the first MiB, the
+ * image, the modules. */
+#define USABLE_MAX (BOOT_MAX_RANGES + BOOT_MAX_MODULES + 2)
 
 struct usable {
 	uint32_t n;
