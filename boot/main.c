@@ -60,13 +60,18 @@ static void reserve_modules(void)
 static void init_memory(void)
 {
 	struct mem_range image = hostmap_image();
-	uint64_t wx;
+	unsigned bits = this_cpu()->features.phys_bits;
+	uint64_t wx, lost = ranges_clip(&boot, BIT(bits));
 
+	if (lost)
+		log_warn("%lu MiB of RAM are not used: they lie beyond the CPU's physical "
+			 "addresses, which have %u bits",
+			 lost >> 20, bits);
 	usable_init(&usable, &boot);
 	usable_reserve(&usable, 0, MIB); /* firmware's, and the other cores start there */
 	usable_reserve(&usable, image.start, image.end);
 	reserve_modules();
-	hostmap_init(&boot, &usable, this_cpu()->features.page_1g);
+	hostmap_init(&boot, &usable, BIT(bits), this_cpu()->features.page_1g);
 	frames_init(&usable);
 	if (hostmap_find_wx(&wx))
 		panic("the page at 0x%llx is both writable and executable", (unsigned long long)wx);

@@ -22,6 +22,8 @@ static struct spinlock lock;
 static struct hosttables tables;
 static struct usable *early; /* where tables come from until the frame allocator is there */
 static uint64_t vmap_next = VMAP_BASE;
+static const struct boot_info *map;
+static uint64_t limit; /* of physical addresses */
 
 static uint64_t table_new(void)
 {
@@ -70,8 +72,10 @@ struct hpa virt_to_phys(const void *va)
 	return HPA(v - DIRECT_MAP_BASE);
 }
 
-void hostmap_init(const struct boot_info *info, struct usable *usable, bool huge)
+void hostmap_init(const struct boot_info *info, struct usable *usable, uint64_t pa_limit, bool huge)
 {
+	map = info;
+	limit = pa_limit;
 	early = usable;
 	tables.huge = huge;
 	if (!hosttables_init(&tables) || !hosttables_map_direct(&tables, info) ||
@@ -95,11 +99,16 @@ static uint64_t vmap_take(uint64_t pages)
 
 void *hostmap_device(struct hpa pa, uint64_t size)
 {
+	const char *refused = hosttables_no_device(map, limit, pa.v, size);
 	uint64_t offset = pa.v & (PAGE_SIZE - 1);
 	uint64_t pages = (offset + size + PAGE_SIZE - 1) >> PAGE_SHIFT;
 	bool good = true;
 	uint64_t va;
 
+	if (refused) {
+		log_warn("what the firmware says is at %#lx is not used: %s", pa.v, refused);
+		return NULL;
+	}
 	spin_lock(&lock, LOCK_HOSTMAP);
 	va = vmap_take(pages);
 	for (uint64_t at = 0; va && good && at < pages * PAGE_SIZE; at += PAGE_SIZE)

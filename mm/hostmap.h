@@ -36,8 +36,10 @@ struct usable;
 
 /* Builds the final page tables and switches to them. The direct map covers the ranges of the map as
  * hosttables.h says; page tables are taken from `usable`, below 4 GiB, until the frame allocator is
- * there. `huge`: the CPU has 1 GiB pages. */
-void hostmap_init(const struct boot_info *info, struct usable *usable, bool huge);
+ * there. `huge`: the CPU has 1 GiB pages. `pa_limit`: where its physical addresses end; the map has
+ * no range beyond it. `info` stays in use. */
+void hostmap_init(const struct boot_info *info, struct usable *usable, uint64_t pa_limit,
+		  bool huge);
 
 /* CR3 of every core. */
 extern struct hpa hostmap_root;
@@ -45,8 +47,8 @@ extern struct hpa hostmap_root;
 /* Page tables that were made before the frame allocator, which knows nothing of them. */
 extern uint64_t hostmap_early_tables;
 
-/* Maps `size` bytes of device registers uncached, readable and writable; NULL when out of memory.
- */
+/* Maps `size` bytes of device registers uncached, readable and writable. NULL when out of memory,
+ * or for an address that cannot be a device's (hosttables_no_device), which is told to the log. */
 void *hostmap_device(struct hpa pa, uint64_t size);
 
 /* A stack of `pages` pages with an unmapped page below. Returns its top, 0 when out of memory. */

@@ -15,6 +15,10 @@ struct usable {
 	struct mem_range ranges[USABLE_MAX]; /* whole pages, sorted, MEM_RAM */
 };
 
+/* Cuts the map at `limit`, a multiple of 4 KiB, beyond which the CPU has no physical addresses.
+ * Returns how many bytes of RAM are lost by it. */
+uint64_t ranges_clip(struct boot_info *info, uint64_t limit);
+
 /* Fills `out` from the RAM ranges of the map, as far as the direct map reaches. */
 void usable_init(struct usable *out, const struct boot_info *info);
 

@@ -84,6 +84,28 @@ static void test_most_ranges(void **state)
 	check_order();
 }
 
+static void test_clip(void **state)
+{
+	(void)state;
+	info.n_ranges = 0;
+	range(0, 8 * PAGE_SIZE, MEM_RAM);
+	range(8 * PAGE_SIZE, 12 * PAGE_SIZE, MEM_RAM);
+	range(BIT(45), BIT(45) + 3 * PAGE_SIZE, MEM_RAM);
+	range(BIT(45) + 3 * PAGE_SIZE, BIT(45) + 5 * PAGE_SIZE, MEM_ACPI);
+	range(UINT64_MAX - 7, UINT64_MAX, MEM_RESERVED);
+	assert_int_equal(ranges_clip(&info, BIT(46)), 0);
+	assert_int_equal(info.n_ranges, 4);
+	assert_int_equal(ranges_clip(&info, BIT(45) + PAGE_SIZE), 2 * PAGE_SIZE);
+	assert_int_equal(info.n_ranges, 3);
+	assert_int_equal(info.ranges[2].end, BIT(45) + PAGE_SIZE);
+	assert_int_equal(ranges_clip(&info, BIT(40)), PAGE_SIZE);
+	assert_int_equal(info.n_ranges, 2);
+	assert_int_equal(ranges_clip(&info, 12 * PAGE_SIZE), 0);
+	assert_int_equal(ranges_clip(&info, 8 * PAGE_SIZE), 4 * PAGE_SIZE);
+	assert_int_equal(info.n_ranges, 1);
+	assert_int_equal(info.ranges[0].end, 8 * PAGE_SIZE);
+}
+
 static void begin(void)
 {
 	memset(model, 0, sizeof(model));
@@ -211,6 +233,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_init),
 		cmocka_unit_test(test_most_ranges),
+		cmocka_unit_test(test_clip),
 		cmocka_unit_test(test_reserve),
 		cmocka_unit_test(test_reserve_nothing),
 		cmocka_unit_test(test_reserve_in_a_full_table),
