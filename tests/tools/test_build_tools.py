@@ -159,6 +159,28 @@ def test_fetch_reads_one_line_sources(tmp_path, monkeypatch):
     assert "off" not in found and "other" not in found
 
 
+DVD = "cdrom:[Debian GNU/Linux 12.5.0 _Bookworm_ - Official amd64 DVD Binary-1 20240210-11:28]/"
+
+
+def test_fetch_leaves_out_what_is_no_mirror(tmp_path, monkeypatch):
+    """An installation from DVD leaves the DVD in the list, with a name that is full of blanks."""
+    fetch = load("tools/fetch")
+    path = tmp_path / "sources.list"
+    path.write_text(f"deb {DVD} bookworm main contrib\n"
+                    f"deb [trusted=yes] {DVD} bookworm main\n"
+                    "deb file:///srv/mirror bookworm main\n"
+                    "deb http://m/debian bookworm main\n")
+    modern = tmp_path / "x.sources"
+    modern.write_text(f"Types: deb\nURIs: {DVD}\nSuites: bookworm\nComponents: main\n\n"
+                      "Types: deb\nURIs: file:/srv http://n/debian\nSuites: bookworm\n"
+                      "Components: main\n")
+    monkeypatch.setattr(fetch.glob, "glob",
+                        lambda p: [str(modern)] if p.endswith(".sources") else [])
+    monkeypatch.setattr(fetch, "SYSTEM_LIST", str(path))
+    found = [line for line in fetch.sources().splitlines() if line.startswith("URIs")]
+    assert found == ["URIs: http://m/debian", "URIs: http://n/debian"]
+
+
 def test_fetch_says_that_there_is_no_source(tmp_path, monkeypatch):
     fetch = load("tools/fetch")
     monkeypatch.setattr(fetch.glob, "glob", lambda p: [])
