@@ -2,12 +2,16 @@
 
 import gzip
 import hashlib
+import http.server
 import importlib.machinery
 import importlib.util
+import json
 import os
 import struct
 import subprocess
 import sys
+import threading
+import urllib.parse
 
 import pytest
 
@@ -115,13 +119,94 @@ def test_fetch_refuses_what_the_lock_does_not_say(tmp_path):
     """A file from the mirror with another digest is not used."""
     fetch = load("tools/fetch")
 
-    def download(_kind, _name, _version, where):
+    def download(_name, _files, where):
         with open(os.path.join(where, "f"), "w", encoding="utf-8") as f:
             f.write("other")
 
-    fetch.download = download
+    fetch.download_pinned = download
     with pytest.raises(fetch.Failure, match="not what was reviewed"):
         fetch.into_cache("a", [("deb", "1", "f", "0" * 64)], str(tmp_path))
+    assert os.listdir(tmp_path) == []
+
+
+# ---- tools/fetch, when the mirror has dropped a version: a stand-in for snapshot.debian.org ----
+
+class Snapshot(http.server.BaseHTTPRequestHandler):
+    files = {}  # path: contents
+
+    def do_GET(self):
+        data = self.files.get(urllib.parse.unquote(self.path))
+        self.send_response(404 if data is None else 200)
+        self.send_header("Content-Length", str(len(data or b"")))
+        self.end_headers()
+        self.wfile.write(data or b"")
+
+    def log_message(self, *_arguments):
+        pass
+
+
+@pytest.fixture
+def old(monkeypatch):
+    """tools/fetch, with a mirror that has nothing and a snapshot server whose files the test sets."""
+    fetch = load("tools/fetch")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Snapshot)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setattr(Snapshot, "files", {})
+    monkeypatch.setattr(fetch, "SNAPSHOT", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setattr(fetch, "PAUSE", 0)
+    monkeypatch.setattr(fetch, "update_index", lambda: None)
+    monkeypatch.setattr(fetch, "apt", lambda *_args, cwd=None: subprocess.CompletedProcess(
+        [], 100, "E: Version '1' for 'thing' was not found\n"))
+    yield fetch
+    server.shutdown()
+    server.server_close()
+
+
+def snapshot_list(**files):
+    """An answer with the files under their keys."""
+    return json.dumps({"fileinfo": {key: [{"name": name, "archive_name": "debian", "size": 1}]
+                                    for key, name in files.items()}}).encode()
+
+
+def sha(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def test_fetch_falls_back_for_a_binary(old, tmp_path):
+    Snapshot.files = {
+        "/mr/binary/thing/1:1.0-2+b1/binfiles?fileinfo=1":
+            snapshot_list(aa="thing_1.0-2+b1_arm64.deb", bb="thing_1.0-2+b1_amd64.deb"),
+        "/file/aa": b"for arm", "/file/bb": b"for us"}
+    name = "thing_1%3a1.0-2+b1_amd64.deb"
+    old.into_cache("thing", [("deb", "1:1.0-2+b1", name, sha(b"for us"))], str(tmp_path))
+    assert os.listdir(tmp_path) == [name]
+    assert (tmp_path / name).read_bytes() == b"for us"
+
+
+def test_fetch_falls_back_for_a_source(old, tmp_path):
+    Snapshot.files = {
+        "/mr/package/thing/1-1/srcfiles?fileinfo=1":
+            snapshot_list(aa="thing_1-1.dsc", bb="thing_1.orig.tar.gz"),
+        "/file/aa": b"dsc", "/file/bb": b"tar"}
+    old.into_cache("thing", [("src", "1-1", "thing_1-1.dsc", sha(b"dsc")),
+                             ("src", "1-1", "thing_1.orig.tar.gz", sha(b"tar"))], str(tmp_path))
+    assert sorted(os.listdir(tmp_path)) == ["thing_1-1.dsc", "thing_1.orig.tar.gz"]
+
+
+@pytest.mark.parametrize("files, said", [
+    ({}, "could not be fetched"),
+    ({"/mr/binary/thing/1/binfiles?fileinfo=1": b"<html>"}, "something else than a list"),
+    ({"/mr/binary/thing/1/binfiles?fileinfo=1": b"[1]"}, "something else than a list"),
+    ({"/mr/binary/thing/1/binfiles?fileinfo=1": snapshot_list(aa="other_1_all.deb")},
+     "has no thing_1_all.deb"),
+    ({"/mr/binary/thing/1/binfiles?fileinfo=1": snapshot_list(aa="thing_1_all.deb"),
+      "/file/aa": b"changed"}, "could not be fetched"),
+], ids=["not there", "no JSON", "other JSON", "no such file", "another digest"])
+def test_fetch_says_what_the_fallback_lacks(old, tmp_path, files, said):
+    Snapshot.files = files
+    with pytest.raises(old.Failure, match=said) as failure:
+        old.into_cache("thing", [("deb", "1", "thing_1_all.deb", sha(b"right"))], str(tmp_path))
+    assert "Version '1' for 'thing' was not found" in str(failure.value)
     assert os.listdir(tmp_path) == []
 
 
