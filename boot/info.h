@@ -30,7 +30,7 @@ struct mem_range {
 
 struct boot_module {
 	uint64_t start, end;
-	char string[128]; /* the module line's string: "config", "vmlinuz", … */
+	char string[128]; /* the module line's string, as it was written: "config", "vmlinuz", … */
 };
 
 struct boot_info {

@@ -212,9 +212,34 @@ static int find_string(const uint8_t *tag, uint32_t size, uint32_t offset, const
 	return 0;
 }
 
+/*
+ * The text that the administrator wrote, from what the loader makes of it: GRUB puts a backslash
+ * before each backslash and quotation mark (but not before a backslash that begins \xNN), and
+ * quotation marks around a word with blanks. Keeps at most size - 1 characters, and an ending zero;
+ * returns how many there are.
+ */
+static size_t unquote(const char *s, size_t len, char *dst, size_t size)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		if (s[i] == '"')
+			continue;
+		if (s[i] == '\\' && i + 1 < len &&
+		    (s[i + 1] == '\\' || s[i + 1] == '\'' || s[i + 1] == '"'))
+			i++;
+		if (n < size - 1)
+			dst[n] = s[i];
+		n++;
+	}
+	dst[MIN(n, size - 1)] = 0;
+	return n;
+}
+
 /* A command line that is too long ends with the last word that fits whole. */
 static int parse_cmdline(struct parse *ps, const uint8_t *tag, uint32_t size, struct reason *why)
 {
+	char *line = ps->out->cmdline;
 	const size_t max = sizeof(ps->out->cmdline) - 1;
 	struct reason sentence;
 	const char *s;
@@ -223,18 +248,18 @@ static int parse_cmdline(struct parse *ps, const uint8_t *tag, uint32_t size, st
 
 	if (err)
 		return err;
-	kept = MIN(len, max);
+	len = unquote(s, len, line, max + 1);
 	if (len > max) {
-		while (kept && s[kept] != ' ')
+		kept = max;
+		while (kept && line[kept] != ' ')
 			kept--;
+		line[kept] = 0;
 		refuse(&sentence, 0,
 		       "the command line is %zu characters long and only its first %zu are used: "
 		       "shorten it in the boot loader's entry to at most %zu",
 		       len, kept, max);
 		ps->complain(ps->ctx, sentence.text);
 	}
-	memset(ps->out->cmdline, 0, sizeof(ps->out->cmdline));
-	memcpy(ps->out->cmdline, s, kept);
 	return 0;
 }
 
@@ -265,6 +290,7 @@ static int parse_module(struct parse *ps, const uint8_t *tag, uint32_t size, str
 	err = find_string(tag, size, 16, &s, &len, "string of a module", why);
 	if (err)
 		return err;
+	len = unquote(s, len, mod.string, sizeof(mod.string));
 	if (len >= sizeof(mod.string)) {
 		refuse(&sentence, 0,
 		       "a module is left out, because its string is %zu characters long and at "
@@ -277,7 +303,6 @@ static int parse_module(struct parse *ps, const uint8_t *tag, uint32_t size, str
 		ps->modules_too_many++;
 		return 0;
 	}
-	memcpy(mod.string, s, len);
 	out->modules[out->n_modules++] = mod;
 	return 0;
 }

@@ -318,6 +318,51 @@ static void test_limits(void **state)
 	assert_non_null(strstr(said[0], "2 of the boot loader's modules"));
 }
 
+/* The loader's strings, and what was written in its entry. */
+static void test_quoting(void **state)
+{
+	static const struct {
+		const char *said, *meant;
+	} cases[] = {
+		{"it\\'s", "it's"},
+		{"\\\"quoted\\\"", "\"quoted\""},
+		{"back\\\\slash", "back\\slash"},
+		{"\\\\\\\\", "\\\\"},
+		{"\\x41 \\\\\\x41", "\\x41 \\\\x41"}, /* \xNN is passed as it is */
+		{"\"two words\" more", "two words more"},
+		{"\"it\\'s two\"", "it's two"},
+		{"end\\", "end\\"},
+		{"\"", ""},
+		{"", ""},
+	};
+	char text[300];
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		begin();
+		mmap_tag(pc, ARRAY_SIZE(pc));
+		string_tag(1, cases[i].said);
+		module_tag(0, 1, cases[i].said);
+		end();
+		assert_int_equal(parse(), 0);
+		assert_string_equal(info.cmdline, cases[i].meant);
+		assert_string_equal(info.modules[0].string, cases[i].meant);
+	}
+
+	/* It is the name itself that may have 127 characters. */
+	for (unsigned n = 127; n <= 128; n++) {
+		for (unsigned i = 0; i < n; i++)
+			memcpy(text + 2 * i, "\\'", 3);
+		begin();
+		mmap_tag(pc, ARRAY_SIZE(pc));
+		module_tag(0, 1, text);
+		end();
+		assert_int_equal(parse(), 0);
+		assert_int_equal(info.n_modules, n == 127 ? 1 : 0);
+		assert_int_equal(n_said, n == 127 ? 0 : 1);
+	}
+}
+
 static void check_info(void);
 
 /* Of too many ranges those go that cost least. */
@@ -409,13 +454,10 @@ static void test_random(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_pc),
-		cmocka_unit_test(test_overlaps),
-		cmocka_unit_test(test_sentences),
-		cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_too_many_ranges),
-		cmocka_unit_test(test_cut),
-		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_pc),        cmocka_unit_test(test_overlaps),
+		cmocka_unit_test(test_sentences), cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_quoting),   cmocka_unit_test(test_too_many_ranges),
+		cmocka_unit_test(test_cut),       cmocka_unit_test(test_random),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
