@@ -448,6 +448,23 @@ def test_run_counts_a_missing_program(tmp_path):
     assert done.stdout.splitlines()[-1] == "0 passed, 1 failed"
 
 
+@pytest.mark.parametrize("text, passed, failed", [
+    ("def test_a(): pass", 1, 0),
+    ("def test_a(): pass\ndef test_b(): assert False", 1, 1),
+    ("import pytest\ndef test_a(): pass\ndef test_b(): pytest.skip('not today')", 1, 1),
+    ("import pytest\ndef test_a(): pytest.skip('not today')", 0, 1),
+    ("import pytest\ndef test_a(): pass\ndef test_b(): pytest.exit('enough', 3)\n"
+     "def test_c(): pass", 1, 1),
+    ("def test_a(): pass\ndef test_b(): raise KeyboardInterrupt", 1, 1),
+    ("def helper(): pass", 0, 1),
+    ("this is no python", 0, 2),
+], ids=["good", "one bad", "one skipped", "all skipped", "ended", "interrupted", "none", "broken"])
+def test_run_counts_pytest(tmp_path, text, passed, failed):
+    (tmp_path / "test_x.py").write_text(text + "\n")
+    count = load("tests/run").pytest(str(tmp_path), [])
+    assert (count.passed, count.failed) == (passed, failed)
+
+
 # ---- tools/setup ----
 
 def test_setup_lists_packages_with_reasons():
