@@ -465,6 +465,20 @@ def test_run_counts_pytest(tmp_path, text, passed, failed):
     assert (count.passed, count.failed) == (passed, failed)
 
 
+# ---- the Makefile ----
+
+@pytest.mark.parametrize("variables", [{}, {"CC": "clang"}, {"DEBUG": "1"},
+                                       {"CC": "clang", "DEBUG": "1"}], ids=str)
+@pytest.mark.parametrize("target", ["demo", "run", "system", "bench"])
+def test_make_knows_how(tmp_path, target, variables):
+    """Whatever compiler the environment names, each target's parts have rules."""
+    clean = {k: v for k, v in os.environ.items() if k not in ("CC", "DEBUG", "MAKEFLAGS", "MFLAGS")}
+    done = run("make", "-n", "SETUP=no", f"BUILD={tmp_path}", target, cwd=TOP,
+               env={**clean, **variables})
+    assert done.returncode == 0, done.stderr
+    assert "No rule" not in done.stderr
+
+
 # ---- tools/setup ----
 
 def test_setup_lists_packages_with_reasons():
