@@ -27,6 +27,7 @@ struct parse {
 	struct acpi_info *out;
 	void (*complain)(void *ctx, const char *sentence);
 	void *ctx;
+	uint32_t cpus_too_many;
 };
 
 static bool checksum_ok(const uint8_t *p, uint32_t len)
@@ -86,8 +87,7 @@ enum madt_type {
 #define MADT_HEADER        44u
 #define MADT_PCAT_COMPAT   BIT32(0)
 #define MADT_CPU_ENABLED   BIT32(0)
-#define MADT_CPU_CAPABLE   BIT32(1) /* may be switched on later */
-#define MADT_APIC_ID_NONE8 0xffu    /* the xAPIC broadcast address: no processor */
+#define MADT_APIC_ID_NONE8 0xffu /* the xAPIC broadcast address: no processor */
 #define MADT_APIC_ID_NONE  UINT32_MAX
 
 static const uint8_t madt_min_len[] = {
@@ -95,25 +95,21 @@ static const uint8_t madt_min_len[] = {
 	[MADT_LAPIC_ADDRESS] = 12, [MADT_X2APIC] = 16,
 };
 
-/* Processors that can never run are left out; one that is named in both forms is taken once. */
-static void add_cpu(struct acpi_info *out, uint32_t apic_id, uint32_t uid, uint32_t flags)
+/* Processors that are not there yet are left out; one that is named in both forms is taken once. */
+static void add_cpu(struct parse *ps, uint32_t apic_id, uint32_t uid, uint32_t flags)
 {
-	bool enabled = flags & MADT_CPU_ENABLED;
+	struct acpi_info *out = ps->out;
 
-	if (!(flags & (MADT_CPU_ENABLED | MADT_CPU_CAPABLE)))
+	if (!(flags & MADT_CPU_ENABLED))
 		return;
-	for (uint32_t i = 0; i < out->n_cpus; i++) {
-		if (out->cpus[i].apic_id == apic_id) {
-			out->cpus[i].enabled |= enabled;
+	for (uint32_t i = 0; i < out->n_cpus; i++)
+		if (out->cpus[i].apic_id == apic_id)
 			return;
-		}
-	}
 	if (out->n_cpus == BOOT_MAX_CPUS) {
-		out->cpus_cut = true;
+		ps->cpus_too_many++;
 		return;
 	}
-	out->cpus[out->n_cpus++] =
-		(struct acpi_cpu){.apic_id = apic_id, .acpi_uid = uid, .enabled = enabled};
+	out->cpus[out->n_cpus++] = (struct acpi_cpu){.apic_id = apic_id, .acpi_uid = uid};
 }
 
 static void add_ioapic(struct parse *ps, const uint8_t *e)
@@ -162,11 +158,11 @@ static void madt_entry(struct parse *ps, const uint8_t *e)
 	switch (e[0]) {
 	case MADT_LAPIC:
 		if (e[3] != MADT_APIC_ID_NONE8)
-			add_cpu(ps->out, e[3], e[2], le32(e + 4));
+			add_cpu(ps, e[3], e[2], le32(e + 4));
 		break;
 	case MADT_X2APIC:
 		if (le32(e + 4) != MADT_APIC_ID_NONE)
-			add_cpu(ps->out, le32(e + 4), le32(e + 12), le32(e + 8));
+			add_cpu(ps, le32(e + 4), le32(e + 12), le32(e + 8));
 		break;
 	case MADT_IOAPIC:
 		add_ioapic(ps, e);
@@ -208,11 +204,19 @@ static int parse_madt(struct parse *ps, struct table *t, struct reason *why)
 		madt_entry(ps, e);
 		off += e[1];
 	}
-	for (uint32_t i = 0; i < out->n_cpus; i++) {
-		if (out->cpus[i].enabled)
-			return 0;
+	if (!out->n_cpus)
+		return refuse(why, ERR_INVALID,
+			      "the ACPI table APIC names no processor that is enabled");
+	if (ps->cpus_too_many) {
+		struct reason cut;
+
+		refuse(&cut, 0,
+		       "the machine has %u processors more than the %d that are possible: those "
+		       "are left out",
+		       ps->cpus_too_many, BOOT_MAX_CPUS);
+		ps->complain(ps->ctx, cut.text);
 	}
-	return refuse(why, ERR_INVALID, "the ACPI table APIC names no processor that is enabled");
+	return 0;
 }
 
 /* ---- FADT ---- */

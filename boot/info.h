@@ -63,7 +63,6 @@ int multiboot2_parse(const void *mbi, size_t len, struct boot_info *out,
 struct acpi_cpu {
 	uint32_t apic_id;
 	uint32_t acpi_uid;
-	bool enabled;
 };
 
 struct acpi_ioapic {
@@ -93,7 +92,6 @@ struct acpi_ecam {
 struct acpi_info {
 	uint32_t n_cpus;
 	struct acpi_cpu cpus[BOOT_MAX_CPUS];
-	bool cpus_cut; /* the table names more */
 	uint64_t lapic_address;
 	bool has_8259;
 	uint32_t n_ioapics;
@@ -126,7 +124,8 @@ struct acpi_memory {
  * Walks RSDP, XSDT or RSDT, MADT, FADT, DSDT (for \_S5 only), MCFG, HPET. Checks signatures,
  * lengths and checksums. A broken optional table is told to `complain` and left out; a broken RSDP,
  * root table or MADT is ERR_INVALID or ERR_RANGE with a sentence, a missing RSDP or MADT is
- * ERR_NOT_FOUND. Processors that are neither enabled nor able to be switched on later are left out.
+ * ERR_NOT_FOUND. Processors that are not enabled are left out, and so are those beyond the limit,
+ * which is told to `complain`.
  */
 int acpi_parse(const struct boot_info *boot, const struct acpi_memory *mem, struct acpi_info *out,
 	       void (*complain)(void *ctx, const char *sentence), void *ctx, struct reason *why);
