@@ -225,6 +225,19 @@ void features_read(struct cpu_features *out, cpuid_fn *cpuid)
 	read_xsave(out, cpuid);
 }
 
+#define SMI_ON_CMP_HALT BIT(27)
+#define C1E_ON_CMP_HALT BIT(28)
+
+bool features_c1e(const struct cpu_features *f)
+{
+	return f->vendor == CPU_VENDOR_AMD && (f->family == 0xf || f->family == 0x10);
+}
+
+uint64_t features_c1e_off(uint64_t value)
+{
+	return value & ~(SMI_ON_CMP_HALT | C1E_ON_CMP_HALT);
+}
+
 const char *features_missing(const struct cpu_features *boot, const struct cpu_features *other)
 {
 	if (boot->nx && !other->nx)

@@ -61,4 +61,14 @@ void features_read(struct cpu_features *out,
  */
 const char *features_missing(const struct cpu_features *boot, const struct cpu_features *other);
 
+/*
+ * MSRC001_0055 (Interrupt Pending Message) of AMD's families 0Fh and 10h, in which firmware
+ * switches C1E on: a halted core goes into a deeper state then, and its local APIC's timer stops.
+ * BIOS and Kernel Developer's Guide for Family 10h, "Interrupt Pending and CMP-Halt Register";
+ * Revision Guide for Family 10h, erratum 400. features_c1e: does this core have it?
+ * features_c1e_off: the value without it. Pure.
+ */
+bool features_c1e(const struct cpu_features *f);
+uint64_t features_c1e_off(uint64_t value);
+
 #endif

@@ -257,9 +257,32 @@ static void random_tables(void **state)
 	}
 }
 
+static void c1e(void **state)
+{
+	static const struct {
+		enum cpu_vendor vendor;
+		uint32_t family;
+		bool has;
+	} cases[] = {
+		{CPU_VENDOR_AMD, 0xf, true},    {CPU_VENDOR_AMD, 0x10, true},
+		{CPU_VENDOR_AMD, 0x11, false},  {CPU_VENDOR_AMD, 0x17, false},
+		{CPU_VENDOR_INTEL, 0xf, false}, {CPU_VENDOR_OTHER, 0x10, false},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		f.vendor = cases[i].vendor;
+		f.family = cases[i].family;
+		assert_int_equal(features_c1e(&f), cases[i].has);
+	}
+	assert_int_equal(features_c1e_off(0), 0);
+	assert_int_equal(features_c1e_off(UINT64_MAX), 0xffffffffe7ffffff);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(c1e),
 		cmocka_unit_test(epyc),
 		cmocka_unit_test(max_leaves_mpx_out),
 		cmocka_unit_test(intel),
