@@ -13,7 +13,6 @@
 #define BOOT_MAX_CPUS      256
 #define BOOT_MAX_IOAPICS   16
 #define BOOT_MAX_OVERRIDES 24
-#define BOOT_MAX_ECAM      16
 
 enum mem_kind { /* multiboot2 memory map entry types */
 	MEM_RAM = 1,
@@ -38,8 +37,7 @@ struct boot_info {
 	struct mem_range ranges[BOOT_MAX_RANGES]; /* sorted, non-overlapping, whole pages of RAM */
 	uint32_t n_modules;
 	struct boot_module modules[BOOT_MAX_MODULES];
-	uint64_t load_base; /* physical address that the image was loaded at; 0 if not said */
-	bool uefi;          /* an EFI tag was there */
+	bool uefi; /* an EFI tag was there */
 	bool has_rsdp;
 	uint8_t rsdp[36]; /* copy of the RSDP from the tag, version 1 padded with zeros */
 	uint32_t rsdp_len;
@@ -62,7 +60,6 @@ int multiboot2_parse(const void *mbi, size_t len, struct boot_info *out,
 
 struct acpi_cpu {
 	uint32_t apic_id;
-	uint32_t acpi_uid;
 };
 
 struct acpi_ioapic {
@@ -79,38 +76,26 @@ struct acpi_override { /* ISA interrupt source override */
 
 struct acpi_gas {      /* generic address structure */
 	uint8_t space; /* 0 memory, 1 I/O port, 2 PCI configuration */
-	uint8_t bits, offset, access;
 	uint64_t address;
-};
-
-struct acpi_ecam {
-	uint64_t base;
-	uint16_t segment;
-	uint8_t first_bus, last_bus;
 };
 
 struct acpi_info {
 	uint32_t n_cpus;
 	struct acpi_cpu cpus[BOOT_MAX_CPUS];
-	uint64_t lapic_address;
-	bool has_8259;
 	uint32_t n_ioapics;
 	struct acpi_ioapic ioapics[BOOT_MAX_IOAPICS];
 	uint32_t n_overrides;
 	struct acpi_override overrides[BOOT_MAX_OVERRIDES];
 	bool has_fadt;
 	uint64_t dsdt;
-	uint16_t sci;
-	struct acpi_gas pm1a_evt, pm1b_evt, pm1a_cnt, pm1b_cnt, pm_timer, reset_reg;
+	struct acpi_gas pm1a_cnt, pm1b_cnt, pm_timer, reset_reg;
 	uint8_t reset_value;
-	bool reset_supported, pm_timer_32bit, hw_reduced;
+	bool reset_supported, pm_timer_32bit;
 	uint32_t smi_cmd;
 	uint8_t acpi_enable;
 	bool has_s5;
 	uint8_t s5_typ_a, s5_typ_b; /* SLP_TYP values of \_S5, from the DSDT's static package */
-	uint32_t n_ecam;
-	struct acpi_ecam ecam[BOOT_MAX_ECAM];
-	uint64_t hpet; /* base address of the first HPET block, 0: none */
+	uint64_t hpet;              /* base address of the first HPET block, 0: none */
 };
 
 /* How the parser reaches physical memory: the host address of [pa, pa + len), or NULL if it cannot
@@ -121,7 +106,7 @@ struct acpi_memory {
 };
 
 /*
- * Walks RSDP, XSDT or RSDT, MADT, FADT, DSDT (for \_S5 only), MCFG, HPET. Checks signatures,
+ * Walks RSDP, XSDT or RSDT, MADT, FADT, DSDT (for \_S5 only), HPET. Checks signatures,
  * lengths and checksums. A broken optional table is told to `complain` and left out; a broken RSDP,
  * root table or MADT is ERR_INVALID or ERR_RANGE with a sentence, a missing RSDP or MADT is
  * ERR_NOT_FOUND. Processors that are not enabled are left out, and so are those beyond the limit,

@@ -104,7 +104,7 @@ static void init_acpi(void)
 
 	if (acpi_parse(&boot, &memory, &acpi, complain, NULL, &why)) {
 		log_error("ACPI: %s; only the boot CPU is used", why.text);
-		acpi = (struct acpi_info){.has_8259 = true};
+		acpi = (struct acpi_info){0};
 	}
 	machine_exit_configure(&options, &acpi);
 }

@@ -19,7 +19,6 @@ enum tag_type {
 	TAG_ACPI_NEW = 15,
 	TAG_EFI_MMAP = 17,
 	TAG_EFI_BS = 18,
-	TAG_LOAD_BASE = 21,
 };
 
 #define INFO_HEADER      8u  /* total size, reserved */
@@ -356,13 +355,6 @@ static int parse_tag(struct parse *ps, const uint8_t *tag, uint32_t type, uint32
 		return parse_rsdp(tag, size, RSDP_V1_SIZE, out, why);
 	case TAG_ACPI_NEW:
 		return parse_rsdp(tag, size, RSDP_V2_SIZE, out, why);
-	case TAG_LOAD_BASE:
-		if (size < TAG_HEADER + 4)
-			return refuse(why, ERR_INVALID,
-				      "the boot loader's load address is %u bytes long, too short",
-				      size - TAG_HEADER);
-		out->load_base = le32(tag + 8);
-		return 0;
 	default:
 		return 0;
 	}

@@ -317,17 +317,13 @@ void lapic_init_this_cpu(void)
 
 	if (first && !deadline_mode)
 		calibrate_timer();
+	if (first)
+		log_info("local APIC: %s, %s timer", x2apic ? "x2APIC" : "xAPIC",
+			 deadline_mode ? "TSC-deadline" : "one-shot");
 	start_timer();
 }
 
 bool lapic_is_x2apic(void)
 {
 	return x2apic;
-}
-
-const char *lapic_describe(void)
-{
-	if (x2apic)
-		return deadline_mode ? "x2APIC, TSC-deadline timer" : "x2APIC, one-shot timer";
-	return deadline_mode ? "xAPIC, TSC-deadline timer" : "xAPIC, one-shot timer";
 }
