@@ -1,7 +1,7 @@
 /*
- * The hypervisor's own address space; see hostmap.h. The tables change only under `lock`, and only
- * by adding pages, so no other core's TLB ever holds a stale entry. Privileged; what is mapped how
- * is decided in hosttables.c.
+ * The hypervisor's own address space; see hostmap.h. The tables change only under `lock`, and once
+ * other cores run only by adding pages, so no other core's TLB ever holds a stale entry.
+ * Privileged; what is mapped how is decided in hosttables.c.
  */
 #include "mm/hostmap.h"
 
@@ -115,6 +115,18 @@ void *hostmap_device(struct hpa pa, uint64_t size)
 		good = hosttables_map(&tables, va + at, pa.v - offset + at, HOST_DEVICE);
 	spin_unlock(&lock, LOCK_HOSTMAP);
 	return va && good ? (void *)(va + offset) : NULL;
+}
+
+bool hostmap_read_only(struct hpa page)
+{
+	uint64_t va = (uint64_t)phys_to_virt(page);
+	bool good;
+
+	spin_lock(&lock, LOCK_HOSTMAP);
+	good = hosttables_map(&tables, va, page.v, HOST_R);
+	spin_unlock(&lock, LOCK_HOSTMAP);
+	invlpg(va);
+	return good;
 }
 
 uint64_t hostmap_stack(unsigned pages)

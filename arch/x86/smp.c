@@ -248,6 +248,8 @@ static void prepare_trampoline(void)
 		  (uint32_t)rdmsr(MSR_EFER) & EFER_NXE ? EFER_NXE | BIT32(8) : BIT32(8));
 	trampoline_tables((uint64_t *)(page + PAGE_SIZE), trampoline.start,
 			  phys_to_virt(hostmap_root));
+	/* the first page is executed; the tables behind it are not */
+	invariant(hostmap_read_only(HPA(trampoline.start)));
 }
 
 static uint64_t ticket(void)

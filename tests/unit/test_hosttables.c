@@ -416,6 +416,21 @@ static void test_find_wx(void **state)
 	assert_int_equal(va, 0);
 }
 
+/* A page of the first MiB has an entry of its own, whatever page sizes there are. */
+static void test_low_page_read_only(void **state)
+{
+	(void)state;
+	for (int huge = 0; huge < 2; huge++) {
+		a_pc(huge);
+		left = 0; /* without a new table */
+		assert_true(hosttables_map(&t, DIRECT_MAP_BASE + 0x9a000, 0x9a000, HOST_R));
+		expect(DIRECT_MAP_BASE + 0x9a000, 0x9a000, false, false);
+		expect(DIRECT_MAP_BASE + 0x99000, 0x99000, true, false);
+		expect(DIRECT_MAP_BASE + 0x9b000, 0x9b000, true, false);
+		expect_no_wx();
+	}
+}
+
 /* Neither RAM nor what the CPU cannot address, whatever a firmware table says. */
 static void test_no_device(void **state)
 {
@@ -471,6 +486,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_no_memory, end),
 		cmocka_unit_test_teardown(test_walk, end),
 		cmocka_unit_test_teardown(test_find_wx, end),
+		cmocka_unit_test_teardown(test_low_page_read_only, end),
 		cmocka_unit_test_teardown(test_no_device, end),
 	};
 
