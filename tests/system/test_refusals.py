@@ -55,6 +55,16 @@ def test_processors_that_cannot(boot, cpu, sentence):
     machine.prompt()
 
 
+def test_what_is_too_long_for_the_loaders_entry(boot):
+    """It costs the word or the module, not the boot."""
+    text = f'{{"when_idle": "poweroff", "guests": [{GOOD}]}}'
+    machine = boot(images.raw(text, [("x" * 200, HELLO), ("hello", HELLO)]), append="y" * 1100)
+    machine.expect_text("the command line is 11")
+    machine.expect_text("a module is left out, because its string is 200 characters long")
+    machine.expect_text("hello from a tiny guest")
+    assert machine.wait() == "ok"
+
+
 def test_maxcpus_and_unknown_words(boot):
     machine = boot(skerry.config(when_idle="shell"), append="maxcpus=2 nonsense=1", cpus=4)
     machine.expect_text("nonsense")
@@ -69,7 +79,7 @@ QEMU = pytest.mark.platforms("qemu-*", reason="only QEMU's machine can be given 
 @QEMU
 def test_cores_that_differ(boot):
     """A core without what the boot CPU uses is left out, and the others work."""
-    machine = boot(images.raw(f'{{"guests": [{GOOD}]}}', [("hello", HELLO)]), extra=[
+    machine = boot(images.raw(f'{{"guests": [{GOOD}]}}', [("hello", HELLO)]), cpu="max", extra=[
         "-smp", "1,maxcpus=3,sockets=3,cores=1,threads=1",
         "-device", "max-x86_64-cpu,smep=off,socket-id=1,core-id=0,thread-id=0",
         "-device", "max-x86_64-cpu,socket-id=2,core-id=0,thread-id=0"])
