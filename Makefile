@@ -11,7 +11,6 @@ CC := gcc
 endif
 OBJCOPY := objcopy
 LD      := ld
-PYTHON  := /usr/bin/python3
 
 IS_CLANG := $(findstring clang,$(shell $(CC) --version 2>/dev/null))
 
@@ -311,12 +310,12 @@ $(PAYLOAD)/demo.json: tools/demo.json
 	$(call say,COPY)
 	$(Q)cp $< $@
 
-$(BUILD)/demo.iso: $(BUILD)/skerry.elf $(PAYLOAD)/demo.json $(PAYLOAD)/vmlinuz $(PAYLOAD)/initrd.gz \
+$(OUT)/demo.iso: $(OUT)/skerry.elf $(PAYLOAD)/demo.json $(PAYLOAD)/vmlinuz $(PAYLOAD)/initrd.gz \
 		tools/skerry-iso
 	$(call say,ISO)
-	$(Q)tools/skerry-iso -o $@ --hypervisor $(BUILD)/skerry.elf $(PAYLOAD)/demo.json
+	$(Q)tools/skerry-iso -o $@ --hypervisor $(OUT)/skerry.elf $(PAYLOAD)/demo.json
 
-demo: $(BUILD)/demo.iso
+demo: $(OUT)/demo.iso
 
 # What a fresh machine lacks is installed before a second make looks at what needs it.
 SETUP_STEP := $(if $(filter no,$(SETUP)),true,tools/setup)
@@ -327,7 +326,7 @@ run:
 	@echo "Ctrl-] leaves the guest for the administrator's shell; 'poweroff' there ends the machine."
 	@echo "(Ctrl-A X ends the emulator itself.)"
 	$(QEMU) -machine q35 -accel $(QEMU_ACCEL) -cpu $(QEMU_CPU) -smp 4 -m 2G -net none -display none -serial mon:stdio \
-		-cdrom $(BUILD)/demo.iso
+		-cdrom $(OUT)/demo.iso
 
 # ---- tests ----
 
@@ -358,8 +357,12 @@ tools:
 layering:
 	@tests/run layering
 
-system: all payloads tiny-guests
-	@$(MAKE) --no-print-directory DEBUG=1 all
+# The tests boot gcc's builds, whatever CC and DEBUG say.
+gcc-builds:
+	@$(MAKE) --no-print-directory CC=gcc DEBUG= all
+	@$(MAKE) --no-print-directory CC=gcc DEBUG=1 all
+
+system: gcc-builds payloads tiny-guests
 	@tests/run system $(TESTS)
 
 test:
@@ -370,7 +373,7 @@ test-long:
 	@$(SETUP_STEP)
 	@tests/run long
 
-bench: all tiny-guests
+bench: gcc-builds tiny-guests
 	@tests/bench/run
 
 format-check:
@@ -401,6 +404,6 @@ help:
 	@echo "QEMU_ACCEL=kvm QEMU_CPU=host   with run: on a machine with nested virtualization"
 
 FORCE:
-.PHONY: all FORCE tiny-guests unit payloads demo run tools layering system test test-long bench format-check clean help
+.PHONY: all FORCE gcc-builds tiny-guests unit payloads demo run tools layering system test test-long bench format-check clean help
 
 -include $(addsuffix .d,$(ALL_OBJ) $(UNIT_OBJ)) $(OUT)/offsets.d

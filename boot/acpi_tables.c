@@ -5,8 +5,8 @@
  * not cover.
  *
  * Source of the layouts: ACPI Specification, "ACPI Software Programming Model" (RSDP, RSDT, XSDT,
- * FADT, MADT) and "ACPI Machine Language (AML) Specification"; PCI Firmware Specification, "MCFG
- * Table Description"; IA-PC HPET Specification, "The ACPI 2.0 HPET Description Table".
+ * FADT, MADT) and "ACPI Machine Language (AML) Specification"; IA-PC HPET Specification, "The
+ * ACPI 2.0 HPET Description Table".
  */
 #include "boot/info.h"
 #include "lib/le.h"
@@ -27,6 +27,7 @@ struct parse {
 	struct acpi_info *out;
 	void (*complain)(void *ctx, const char *sentence);
 	void *ctx;
+	uint32_t cpus_too_many;
 };
 
 static bool checksum_ok(const uint8_t *p, uint32_t len)
@@ -79,41 +80,36 @@ enum madt_type {
 	MADT_LAPIC = 0,
 	MADT_IOAPIC = 1,
 	MADT_OVERRIDE = 2,
-	MADT_LAPIC_ADDRESS = 5,
 	MADT_X2APIC = 9,
 };
 
 #define MADT_HEADER        44u
-#define MADT_PCAT_COMPAT   BIT32(0)
 #define MADT_CPU_ENABLED   BIT32(0)
-#define MADT_CPU_CAPABLE   BIT32(1) /* may be switched on later */
-#define MADT_APIC_ID_NONE8 0xffu    /* the xAPIC broadcast address: no processor */
+#define MADT_APIC_ID_NONE8 0xffu /* the xAPIC broadcast address: no processor */
 #define MADT_APIC_ID_NONE  UINT32_MAX
 
 static const uint8_t madt_min_len[] = {
-	[MADT_LAPIC] = 8,          [MADT_IOAPIC] = 12, [MADT_OVERRIDE] = 10,
-	[MADT_LAPIC_ADDRESS] = 12, [MADT_X2APIC] = 16,
+	[MADT_LAPIC] = 8,
+	[MADT_IOAPIC] = 12,
+	[MADT_OVERRIDE] = 10,
+	[MADT_X2APIC] = 16,
 };
 
-/* Processors that can never run are left out; one that is named in both forms is taken once. */
-static void add_cpu(struct acpi_info *out, uint32_t apic_id, uint32_t uid, uint32_t flags)
+/* Processors that are not there yet are left out; one that is named in both forms is taken once. */
+static void add_cpu(struct parse *ps, uint32_t apic_id, uint32_t flags)
 {
-	bool enabled = flags & MADT_CPU_ENABLED;
+	struct acpi_info *out = ps->out;
 
-	if (!(flags & (MADT_CPU_ENABLED | MADT_CPU_CAPABLE)))
+	if (!(flags & MADT_CPU_ENABLED))
 		return;
-	for (uint32_t i = 0; i < out->n_cpus; i++) {
-		if (out->cpus[i].apic_id == apic_id) {
-			out->cpus[i].enabled |= enabled;
+	for (uint32_t i = 0; i < out->n_cpus; i++)
+		if (out->cpus[i].apic_id == apic_id)
 			return;
-		}
-	}
 	if (out->n_cpus == BOOT_MAX_CPUS) {
-		out->cpus_cut = true;
+		ps->cpus_too_many++;
 		return;
 	}
-	out->cpus[out->n_cpus++] =
-		(struct acpi_cpu){.apic_id = apic_id, .acpi_uid = uid, .enabled = enabled};
+	out->cpus[out->n_cpus++] = (struct acpi_cpu){.apic_id = apic_id};
 }
 
 static void add_ioapic(struct parse *ps, const uint8_t *e)
@@ -162,20 +158,17 @@ static void madt_entry(struct parse *ps, const uint8_t *e)
 	switch (e[0]) {
 	case MADT_LAPIC:
 		if (e[3] != MADT_APIC_ID_NONE8)
-			add_cpu(ps->out, e[3], e[2], le32(e + 4));
+			add_cpu(ps, e[3], le32(e + 4));
 		break;
 	case MADT_X2APIC:
 		if (le32(e + 4) != MADT_APIC_ID_NONE)
-			add_cpu(ps->out, le32(e + 4), le32(e + 12), le32(e + 8));
+			add_cpu(ps, le32(e + 4), le32(e + 8));
 		break;
 	case MADT_IOAPIC:
 		add_ioapic(ps, e);
 		break;
 	case MADT_OVERRIDE:
 		add_override(ps, e);
-		break;
-	case MADT_LAPIC_ADDRESS:
-		ps->out->lapic_address = le64(e + 4);
 		break;
 	}
 }
@@ -188,8 +181,6 @@ static int parse_madt(struct parse *ps, struct table *t, struct reason *why)
 
 	if (err)
 		return err;
-	out->lapic_address = le32(t->p + 36);
-	out->has_8259 = le32(t->p + 40) & MADT_PCAT_COMPAT;
 	while (off < t->len) {
 		const uint8_t *e = t->p + off;
 		uint32_t room = t->len - off;
@@ -208,11 +199,19 @@ static int parse_madt(struct parse *ps, struct table *t, struct reason *why)
 		madt_entry(ps, e);
 		off += e[1];
 	}
-	for (uint32_t i = 0; i < out->n_cpus; i++) {
-		if (out->cpus[i].enabled)
-			return 0;
+	if (!out->n_cpus)
+		return refuse(why, ERR_INVALID,
+			      "the ACPI table APIC names no processor that is enabled");
+	if (ps->cpus_too_many) {
+		struct reason cut;
+
+		refuse(&cut, 0,
+		       "the machine has %u processors more than the %d that are possible: those "
+		       "are left out",
+		       ps->cpus_too_many, BOOT_MAX_CPUS);
+		ps->complain(ps->ctx, cut.text);
 	}
-	return refuse(why, ERR_INVALID, "the ACPI table APIC names no processor that is enabled");
+	return 0;
 }
 
 /* ---- FADT ---- */
@@ -227,28 +226,20 @@ static int parse_madt(struct parse *ps, struct table *t, struct reason *why)
 
 static struct acpi_gas read_gas(const uint8_t *p)
 {
-	return (struct acpi_gas){.space = p[0],
-				 .bits = p[1],
-				 .offset = p[2],
-				 .access = p[3],
-				 .address = le64(p + 4)};
+	return (struct acpi_gas){.space = p[0], .address = le64(p + 4)};
 }
 
 /* A register block: the extended address if the table is long enough to have it and it is not zero,
- * else the old 32-bit port with a length in bytes. */
-static struct acpi_gas fadt_block(const struct table *t, uint32_t x_offset, uint32_t offset,
-				  uint8_t bytes)
+ * else the old 32-bit port. */
+static struct acpi_gas fadt_block(const struct table *t, uint32_t x_offset, uint32_t offset)
 {
 	struct acpi_gas g = {0};
 
 	if (t->len >= x_offset + GAS_SIZE)
 		g = read_gas(t->p + x_offset);
 	if (!g.address) {
-		g = (struct acpi_gas){.address = le32(t->p + offset)};
-		if (g.address) {
-			g.space = GAS_SPACE_IO;
-			g.bits = bytes < 32 ? (uint8_t)(bytes * 8) : 0;
-		}
+		g.space = GAS_SPACE_IO;
+		g.address = le32(t->p + offset);
 	}
 	return g;
 }
@@ -266,16 +257,14 @@ static int parse_fadt(struct parse *ps, struct table *t, struct reason *why)
 	out->dsdt = t->len >= 148 ? le64(t->p + 140) : 0;
 	if (!out->dsdt)
 		out->dsdt = le32(t->p + 40);
-	out->sci = le16(t->p + 46);
 	out->smi_cmd = le32(t->p + 48);
 	out->acpi_enable = t->p[52];
-	out->pm1a_evt = fadt_block(t, 148, 56, t->p[88]);
-	out->pm1b_evt = fadt_block(t, 160, 60, t->p[88]);
-	out->pm1a_cnt = fadt_block(t, 172, 64, t->p[89]);
-	out->pm1b_cnt = fadt_block(t, 184, 68, t->p[89]);
-	out->pm_timer = fadt_block(t, 208, 76, t->p[91]);
+	if (!(flags & FADT_HW_REDUCED)) { /* else they have no meaning */
+		out->pm1a_cnt = fadt_block(t, 172, 64);
+		out->pm1b_cnt = fadt_block(t, 184, 68);
+		out->pm_timer = fadt_block(t, 208, 76);
+	}
 	out->pm_timer_32bit = flags & FADT_TMR_VAL_EXT;
-	out->hw_reduced = flags & FADT_HW_REDUCED;
 	if (t->len >= 129 && (flags & FADT_RESET_REG)) {
 		out->reset_reg = read_gas(t->p + 116);
 		out->reset_value = t->p[128];
@@ -418,34 +407,7 @@ static int parse_dsdt(struct parse *ps, struct reason *why)
 	return parse_aml(ps, &t, why);
 }
 
-/* ---- MCFG and HPET ---- */
-
-static int parse_mcfg(struct parse *ps, struct table *t, struct reason *why)
-{
-	struct acpi_info *out = ps->out;
-	int err = map_body(ps, t, 44, why);
-
-	if (err)
-		return err;
-	for (uint32_t off = 44; t->len - off >= 16; off += 16) {
-		const uint8_t *e = t->p + off;
-		struct acpi_ecam ecam = {.base = le64(e),
-					 .segment = le16(e + 8),
-					 .first_bus = e[10],
-					 .last_bus = e[11]};
-
-		if (ecam.first_bus > ecam.last_bus || !ecam.base)
-			return refuse(why, ERR_INVALID,
-				      "the ACPI table MCFG names buses %u to %u at 0x%llx",
-				      ecam.first_bus, ecam.last_bus, (unsigned long long)ecam.base);
-		if (out->n_ecam == BOOT_MAX_ECAM)
-			return refuse(why, ERR_RANGE,
-				      "the ACPI table MCFG names more than %d ranges",
-				      BOOT_MAX_ECAM);
-		out->ecam[out->n_ecam++] = ecam;
-	}
-	return 0;
-}
+/* ---- HPET ---- */
 
 static int parse_hpet(struct parse *ps, struct table *t, struct reason *why)
 {
@@ -519,7 +481,6 @@ struct reader {
 static const struct reader readers[] = {
 	{"FACP", parse_fadt, false},
 	{"SSDT", parse_aml, true},
-	{"MCFG", parse_mcfg, false},
 	{"HPET", parse_hpet, false},
 };
 

@@ -13,7 +13,6 @@
 #define BOOT_MAX_CPUS      256
 #define BOOT_MAX_IOAPICS   16
 #define BOOT_MAX_OVERRIDES 24
-#define BOOT_MAX_ECAM      16
 
 enum mem_kind { /* multiboot2 memory map entry types */
 	MEM_RAM = 1,
@@ -30,7 +29,7 @@ struct mem_range {
 
 struct boot_module {
 	uint64_t start, end;
-	char string[128]; /* the module line's string: "config", "vmlinuz", … */
+	char string[128]; /* the module line's string, as it was written: "config", "vmlinuz", … */
 };
 
 struct boot_info {
@@ -38,8 +37,7 @@ struct boot_info {
 	struct mem_range ranges[BOOT_MAX_RANGES]; /* sorted, non-overlapping, whole pages of RAM */
 	uint32_t n_modules;
 	struct boot_module modules[BOOT_MAX_MODULES];
-	uint64_t load_base; /* physical address that the image was loaded at; 0 if not said */
-	bool uefi;          /* an EFI tag was there */
+	bool uefi; /* an EFI tag was there */
 	bool has_rsdp;
 	uint8_t rsdp[36]; /* copy of the RSDP from the tag, version 1 padded with zeros */
 	uint32_t rsdp_len;
@@ -49,17 +47,19 @@ struct boot_info {
 
 /*
  * Parses a multiboot2 information structure of at most `len` bytes (its own total size is checked
- * against it). Overlapping ranges are resolved in favour of the more reserved kind. Returns 0, or
- * ERR_INVALID / ERR_RANGE with a sentence.
+ * against it). Overlapping ranges are resolved in favour of the more reserved kind. What the limits
+ * here have no room for is left out or cut, and told to `complain`. Returns 0, or ERR_INVALID /
+ * ERR_RANGE / ERR_UNSUPPORTED with a sentence: the structure is broken, has no memory map or one
+ * that is no map, or UEFI's boot services run.
  */
-int multiboot2_parse(const void *mbi, size_t len, struct boot_info *out, struct reason *why);
+int multiboot2_parse(const void *mbi, size_t len, struct boot_info *out,
+		     void (*complain)(void *ctx, const char *sentence), void *ctx,
+		     struct reason *why);
 
 /* ---- ACPI static tables ---- */
 
 struct acpi_cpu {
 	uint32_t apic_id;
-	uint32_t acpi_uid;
-	bool enabled;
 };
 
 struct acpi_ioapic {
@@ -76,39 +76,26 @@ struct acpi_override { /* ISA interrupt source override */
 
 struct acpi_gas {      /* generic address structure */
 	uint8_t space; /* 0 memory, 1 I/O port, 2 PCI configuration */
-	uint8_t bits, offset, access;
 	uint64_t address;
-};
-
-struct acpi_ecam {
-	uint64_t base;
-	uint16_t segment;
-	uint8_t first_bus, last_bus;
 };
 
 struct acpi_info {
 	uint32_t n_cpus;
 	struct acpi_cpu cpus[BOOT_MAX_CPUS];
-	bool cpus_cut; /* the table names more */
-	uint64_t lapic_address;
-	bool has_8259;
 	uint32_t n_ioapics;
 	struct acpi_ioapic ioapics[BOOT_MAX_IOAPICS];
 	uint32_t n_overrides;
 	struct acpi_override overrides[BOOT_MAX_OVERRIDES];
 	bool has_fadt;
 	uint64_t dsdt;
-	uint16_t sci;
-	struct acpi_gas pm1a_evt, pm1b_evt, pm1a_cnt, pm1b_cnt, pm_timer, reset_reg;
+	struct acpi_gas pm1a_cnt, pm1b_cnt, pm_timer, reset_reg;
 	uint8_t reset_value;
-	bool reset_supported, pm_timer_32bit, hw_reduced;
+	bool reset_supported, pm_timer_32bit;
 	uint32_t smi_cmd;
 	uint8_t acpi_enable;
 	bool has_s5;
 	uint8_t s5_typ_a, s5_typ_b; /* SLP_TYP values of \_S5, from the DSDT's static package */
-	uint32_t n_ecam;
-	struct acpi_ecam ecam[BOOT_MAX_ECAM];
-	uint64_t hpet; /* base address of the first HPET block, 0: none */
+	uint64_t hpet;              /* base address of the first HPET block, 0: none */
 };
 
 /* How the parser reaches physical memory: the host address of [pa, pa + len), or NULL if it cannot
@@ -119,10 +106,11 @@ struct acpi_memory {
 };
 
 /*
- * Walks RSDP, XSDT or RSDT, MADT, FADT, DSDT (for \_S5 only), MCFG, HPET. Checks signatures,
+ * Walks RSDP, XSDT or RSDT, MADT, FADT, DSDT (for \_S5 only), HPET. Checks signatures,
  * lengths and checksums. A broken optional table is told to `complain` and left out; a broken RSDP,
  * root table or MADT is ERR_INVALID or ERR_RANGE with a sentence, a missing RSDP or MADT is
- * ERR_NOT_FOUND. Processors that are neither enabled nor able to be switched on later are left out.
+ * ERR_NOT_FOUND. Processors that are not enabled are left out, and so are those beyond the limit,
+ * which is told to `complain`.
  */
 int acpi_parse(const struct boot_info *boot, const struct acpi_memory *mem, struct acpi_info *out,
 	       void (*complain)(void *ctx, const char *sentence), void *ctx, struct reason *why);

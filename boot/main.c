@@ -60,13 +60,18 @@ static void reserve_modules(void)
 static void init_memory(void)
 {
 	struct mem_range image = hostmap_image();
-	uint64_t wx;
+	unsigned bits = this_cpu()->features.phys_bits;
+	uint64_t wx, lost = ranges_clip(&boot, BIT(bits));
 
+	if (lost)
+		log_warn("%lu MiB of RAM are not used: they lie beyond the CPU's physical "
+			 "addresses, which have %u bits",
+			 lost >> 20, bits);
 	usable_init(&usable, &boot);
 	usable_reserve(&usable, 0, MIB); /* firmware's, and the other cores start there */
 	usable_reserve(&usable, image.start, image.end);
 	reserve_modules();
-	hostmap_init(&boot, &usable, this_cpu()->features.page_1g);
+	hostmap_init(&boot, &usable, BIT(bits), this_cpu()->features.page_1g);
 	frames_init(&usable);
 	if (hostmap_find_wx(&wx))
 		panic("the page at 0x%llx is both writable and executable", (unsigned long long)wx);
@@ -99,7 +104,7 @@ static void init_acpi(void)
 
 	if (acpi_parse(&boot, &memory, &acpi, complain, NULL, &why)) {
 		log_error("ACPI: %s; only the boot CPU is used", why.text);
-		acpi = (struct acpi_info){.has_8259 = true};
+		acpi = (struct acpi_info){0};
 	}
 	machine_exit_configure(&options, &acpi);
 }
@@ -218,7 +223,7 @@ __attribute__((no_stack_protector)) void boot_main(uint64_t mbi, uint64_t load_a
 	traps_init_early();
 	log_info("Skerry %s (%s)", SKERRY_VERSION, SKERRY_BUILD);
 	hostmap_set_image(load_address);
-	err = multiboot2_parse(phys_to_virt(HPA(mbi)), MBI_MAX, &boot, &why);
+	err = multiboot2_parse(phys_to_virt(HPA(mbi)), MBI_MAX, &boot, complain, NULL, &why);
 	if (err)
 		panic("the boot loader's information cannot be used: %s", why.text);
 	cmdline_parse(boot.cmdline, &options, complain, NULL);

@@ -19,7 +19,6 @@ enum tag_type {
 	TAG_ACPI_NEW = 15,
 	TAG_EFI_MMAP = 17,
 	TAG_EFI_BS = 18,
-	TAG_LOAD_BASE = 21,
 };
 
 #define INFO_HEADER      8u  /* total size, reserved */
@@ -29,6 +28,15 @@ enum tag_type {
 #define MMAP_MAX_ENTRIES 2048u /* sorting is quadratic; a real map has at most a few hundred */
 #define RSDP_V1_SIZE     20u
 #define RSDP_V2_SIZE     36u
+
+struct parse {
+	struct boot_info *out;
+	void (*complain)(void *ctx, const char *sentence);
+	void *ctx;
+	uint32_t modules_too_many;
+	uint32_t ranges_lost;
+	uint64_t ram_lost; /* bytes in them */
+};
 
 struct mmap {
 	const uint8_t *entries;
@@ -65,35 +73,64 @@ static int rank(enum mem_kind kind)
 	return 0;
 }
 
+/* What is lost without a range: nobody looks for what is reserved or bad, which is never used. */
+static uint64_t worth(const struct mem_range *r)
+{
+	return r->kind == MEM_RESERVED || r->kind == MEM_BAD ? 0 : r->end - r->start;
+}
+
+/* Makes room in a full table by dropping the range of the least worth, which may be the new one:
+ * what is in no range is not used. */
+static void replace_least(struct parse *ps, struct mem_range r)
+{
+	struct boot_info *out = ps->out;
+	struct mem_range lost = r;
+	uint32_t least = BOOT_MAX_RANGES;
+
+	for (uint32_t i = 0; i < BOOT_MAX_RANGES; i++) {
+		if (worth(&out->ranges[i]) < worth(&lost)) {
+			lost = out->ranges[i];
+			least = i;
+		}
+	}
+	ps->ranges_lost++;
+	if (lost.kind == MEM_RAM)
+		ps->ram_lost += lost.end - lost.start;
+	if (least == BOOT_MAX_RANGES)
+		return;
+	for (uint32_t i = least; i + 1 < BOOT_MAX_RANGES; i++)
+		out->ranges[i] = out->ranges[i + 1];
+	out->ranges[BOOT_MAX_RANGES - 1] = r;
+}
+
 /* Appends a range; RAM is cut to whole pages, so that a page shared with something else is not RAM.
  */
-static int add_range(struct boot_info *out, struct mem_range r, struct reason *why)
+static void add_range(struct parse *ps, struct mem_range r)
 {
+	struct boot_info *out = ps->out;
+
 	if (r.kind == MEM_RAM) {
 		if (r.start > UINT64_MAX - (PAGE_SIZE - 1))
-			return 0;
+			return;
 		r.start = ALIGN_UP(r.start, PAGE_SIZE);
 		r.end = ALIGN_DOWN(r.end, PAGE_SIZE);
 		if (r.start >= r.end)
-			return 0;
+			return;
 	}
 	if (out->n_ranges == BOOT_MAX_RANGES)
-		return refuse(why, ERR_RANGE,
-			      "the boot loader's memory map has more than %d separate ranges",
-			      BOOT_MAX_RANGES);
-	out->ranges[out->n_ranges++] = r;
-	return 0;
+		replace_least(ps, r);
+	else
+		out->ranges[out->n_ranges++] = r;
 }
 
 /*
  * Sorts the map and resolves overlaps: goes from one boundary (start or end of any entry) to the
  * next and takes the highest kind that covers the stretch between them.
  */
-static int sort_ranges(const struct mmap *map, struct boot_info *out, struct reason *why)
+static void sort_ranges(struct parse *ps, const struct mmap *map)
 {
 	struct mem_range pending = {0};
 	uint64_t pos = 0;
-	int err;
 
 	for (;;) {
 		uint64_t next = UINT64_MAX;
@@ -117,9 +154,7 @@ static int sort_ranges(const struct mmap *map, struct boot_info *out, struct rea
 			pending.end = next;
 		} else {
 			if (pending.end) {
-				err = add_range(out, pending, why);
-				if (err)
-					return err;
+				add_range(ps, pending);
 				pending.end = 0;
 			}
 			if (best)
@@ -129,7 +164,8 @@ static int sort_ranges(const struct mmap *map, struct boot_info *out, struct rea
 			break;
 		pos = next;
 	}
-	return pending.end ? add_range(out, pending, why) : 0;
+	if (pending.end)
+		add_range(ps, pending);
 }
 
 static int parse_mmap(const uint8_t *tag, uint32_t size, struct mmap *map, struct reason *why)
@@ -162,50 +198,112 @@ static int parse_mmap(const uint8_t *tag, uint32_t size, struct mmap *map, struc
 	return 0;
 }
 
-/* Copies the string that takes up the rest of a tag. */
-static int parse_string(const uint8_t *tag, uint32_t size, uint32_t offset, char *dst,
-			size_t dst_size, const char *what, struct reason *why)
+/* Finds the string that takes up the rest of a tag. */
+static int find_string(const uint8_t *tag, uint32_t size, uint32_t offset, const char **s,
+		       size_t *len, const char *what, struct reason *why)
 {
-	const char *s = (const char *)tag + offset;
 	size_t room = size > offset ? size - offset : 0;
-	size_t len = strnlen(s, room);
 
-	if (len == room)
+	*s = (const char *)tag + offset;
+	*len = strnlen(*s, room);
+	if (*len == room)
 		return refuse(why, ERR_INVALID, "the boot loader's %s has no end", what);
-	if (len >= dst_size)
-		return refuse(
-			why, ERR_RANGE,
-			"the boot loader's %s is %zu characters long: at most %zu are possible",
-			what, len, dst_size - 1);
-	memcpy(dst, s, len + 1);
 	return 0;
 }
 
-static int parse_module(const uint8_t *tag, uint32_t size, struct boot_info *out,
-			struct reason *why)
+/*
+ * The text that the administrator wrote, from what the loader makes of it: GRUB puts a backslash
+ * before each backslash and quotation mark (but not before a backslash that begins \xNN), and
+ * quotation marks around a word with blanks. Keeps at most size - 1 characters, and an ending zero;
+ * returns how many there are.
+ */
+static size_t unquote(const char *s, size_t len, char *dst, size_t size)
 {
-	struct boot_module *mod;
+	size_t n = 0;
 
-	if (out->n_modules == BOOT_MAX_MODULES)
-		return refuse(why, ERR_RANGE, "the boot loader loaded more than %d modules",
-			      BOOT_MAX_MODULES);
+	for (size_t i = 0; i < len; i++) {
+		if (s[i] == '"')
+			continue;
+		if (s[i] == '\\' && i + 1 < len &&
+		    (s[i + 1] == '\\' || s[i + 1] == '\'' || s[i + 1] == '"'))
+			i++;
+		if (n < size - 1)
+			dst[n] = s[i];
+		n++;
+	}
+	dst[MIN(n, size - 1)] = 0;
+	return n;
+}
+
+/* A command line that is too long ends with the last word that fits whole. */
+static int parse_cmdline(struct parse *ps, const uint8_t *tag, uint32_t size, struct reason *why)
+{
+	char *line = ps->out->cmdline;
+	const size_t max = sizeof(ps->out->cmdline) - 1;
+	struct reason sentence;
+	const char *s;
+	size_t len, kept;
+	int err = find_string(tag, size, TAG_HEADER, &s, &len, "command line", why);
+
+	if (err)
+		return err;
+	len = unquote(s, len, line, max + 1);
+	if (len > max) {
+		kept = max;
+		while (kept && line[kept] != ' ')
+			kept--;
+		line[kept] = 0;
+		refuse(&sentence, 0,
+		       "the command line is %zu characters long and only its first %zu are used: "
+		       "shorten it in the boot loader's entry to at most %zu",
+		       len, kept, max);
+		ps->complain(ps->ctx, sentence.text);
+	}
+	return 0;
+}
+
+/* A module that does not fit in is left out, and its memory may be used: a string that was cut
+ * might be another's. */
+static int parse_module(struct parse *ps, const uint8_t *tag, uint32_t size, struct reason *why)
+{
+	struct boot_info *out = ps->out;
+	struct boot_module mod = {0};
+	struct reason sentence;
+	const char *s;
+	size_t len;
+	int err;
+
 	if (size < TAG_HEADER + 8)
 		return refuse(why, ERR_INVALID,
 			      "the boot loader's description of module %u is %u bytes long, too "
 			      "short",
 			      out->n_modules + 1, size);
-	mod = &out->modules[out->n_modules];
-	mod->start = le32(tag + 8);
-	mod->end = le32(tag + 12);
-	if (mod->end < mod->start)
+	mod.start = le32(tag + 8);
+	mod.end = le32(tag + 12);
+	if (mod.end < mod.start)
 		return refuse(
 			why, ERR_INVALID,
 			"the boot loader's module %u ends at 0x%llx, before its start at 0x%llx",
-			out->n_modules + 1, (unsigned long long)mod->end,
-			(unsigned long long)mod->start);
-	out->n_modules++;
-	return parse_string(tag, size, 16, mod->string, sizeof(mod->string), "string of a module",
-			    why);
+			out->n_modules + 1, (unsigned long long)mod.end,
+			(unsigned long long)mod.start);
+	err = find_string(tag, size, 16, &s, &len, "string of a module", why);
+	if (err)
+		return err;
+	len = unquote(s, len, mod.string, sizeof(mod.string));
+	if (len >= sizeof(mod.string)) {
+		refuse(&sentence, 0,
+		       "a module is left out, because its string is %zu characters long and at "
+		       "most %zu are possible: shorten it in the boot loader's entry",
+		       len, sizeof(mod.string) - 1);
+		ps->complain(ps->ctx, sentence.text);
+		return 0;
+	}
+	if (out->n_modules == BOOT_MAX_MODULES) {
+		ps->modules_too_many++;
+		return 0;
+	}
+	out->modules[out->n_modules++] = mod;
+	return 0;
 }
 
 /* The newer RSDP wins, whatever the order of the two tags. */
@@ -226,13 +324,14 @@ static int parse_rsdp(const uint8_t *tag, uint32_t size, uint32_t want, struct b
 	return 0;
 }
 
-static int parse_tag(const uint8_t *tag, uint32_t type, uint32_t size, struct boot_info *out,
+static int parse_tag(struct parse *ps, const uint8_t *tag, uint32_t type, uint32_t size,
 		     struct mmap *map, struct reason *why)
 {
+	struct boot_info *out = ps->out;
+
 	switch (type) {
 	case TAG_CMDLINE:
-		return parse_string(tag, size, TAG_HEADER, out->cmdline, sizeof(out->cmdline),
-				    "command line", why);
+		return parse_cmdline(ps, tag, size, why);
 	case TAG_LOADER:
 		/* Only shown: a cut or missing end does no harm. */
 		memset(out->loader, 0, sizeof(out->loader));
@@ -240,7 +339,7 @@ static int parse_tag(const uint8_t *tag, uint32_t type, uint32_t size, struct bo
 		       MIN(size - TAG_HEADER, sizeof(out->loader) - 1));
 		return 0;
 	case TAG_MODULE:
-		return parse_module(tag, size, out, why);
+		return parse_module(ps, tag, size, why);
 	case TAG_MMAP:
 		return parse_mmap(tag, size, map, why);
 	case TAG_EFI32:
@@ -256,20 +355,36 @@ static int parse_tag(const uint8_t *tag, uint32_t type, uint32_t size, struct bo
 		return parse_rsdp(tag, size, RSDP_V1_SIZE, out, why);
 	case TAG_ACPI_NEW:
 		return parse_rsdp(tag, size, RSDP_V2_SIZE, out, why);
-	case TAG_LOAD_BASE:
-		if (size < TAG_HEADER + 4)
-			return refuse(why, ERR_INVALID,
-				      "the boot loader's load address is %u bytes long, too short",
-				      size - TAG_HEADER);
-		out->load_base = le32(tag + 8);
-		return 0;
 	default:
 		return 0;
 	}
 }
 
-int multiboot2_parse(const void *mbi, size_t len, struct boot_info *out, struct reason *why)
+/* One sentence for all of a kind. */
+static void complain_of_limits(struct parse *ps)
 {
+	struct reason sentence;
+
+	if (ps->modules_too_many) {
+		refuse(&sentence, 0,
+		       "%u of the boot loader's modules are left out: at most %d are possible",
+		       ps->modules_too_many, BOOT_MAX_MODULES);
+		ps->complain(ps->ctx, sentence.text);
+	}
+	if (ps->ranges_lost) {
+		refuse(&sentence, 0,
+		       "the boot loader's memory map has %u ranges more than the %d that are "
+		       "possible: the smallest are left out, and %llu KiB of RAM with them",
+		       ps->ranges_lost, BOOT_MAX_RANGES, (unsigned long long)(ps->ram_lost / 1024));
+		ps->complain(ps->ctx, sentence.text);
+	}
+}
+
+int multiboot2_parse(const void *mbi, size_t len, struct boot_info *out,
+		     void (*complain)(void *ctx, const char *sentence), void *ctx,
+		     struct reason *why)
+{
+	struct parse ps = {.out = out, .complain = complain, .ctx = ctx};
 	const uint8_t *p = mbi;
 	struct mmap map = {0};
 	uint64_t off = INFO_HEADER;
@@ -302,7 +417,7 @@ int multiboot2_parse(const void *mbi, size_t len, struct boot_info *out, struct 
 				type, size, (unsigned long long)off, total);
 		if (type == TAG_END)
 			break;
-		err = parse_tag(p + off, type, size, out, &map, why);
+		err = parse_tag(&ps, p + off, type, size, &map, why);
 		if (err)
 			return err;
 		off += ALIGN_UP((uint64_t)size, 8);
@@ -312,5 +427,7 @@ int multiboot2_parse(const void *mbi, size_t len, struct boot_info *out, struct 
 			why, ERR_INVALID,
 			"the boot loader gave no memory map: use a loader that knows multiboot2, "
 			"such as GRUB 2");
-	return sort_ranges(&map, out, why);
+	sort_ranges(&ps, &map);
+	complain_of_limits(&ps);
+	return 0;
 }

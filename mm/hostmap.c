@@ -1,7 +1,7 @@
 /*
- * The hypervisor's own address space; see hostmap.h. The tables change only under `lock`, and only
- * by adding pages, so no other core's TLB ever holds a stale entry. Privileged; what is mapped how
- * is decided in hosttables.c.
+ * The hypervisor's own address space; see hostmap.h. The tables change only under `lock`, and once
+ * other cores run only by adding pages, so no other core's TLB ever holds a stale entry.
+ * Privileged; what is mapped how is decided in hosttables.c.
  */
 #include "mm/hostmap.h"
 
@@ -22,6 +22,8 @@ static struct spinlock lock;
 static struct hosttables tables;
 static struct usable *early; /* where tables come from until the frame allocator is there */
 static uint64_t vmap_next = VMAP_BASE;
+static const struct boot_info *map;
+static uint64_t limit; /* of physical addresses */
 
 static uint64_t table_new(void)
 {
@@ -70,8 +72,10 @@ struct hpa virt_to_phys(const void *va)
 	return HPA(v - DIRECT_MAP_BASE);
 }
 
-void hostmap_init(const struct boot_info *info, struct usable *usable, bool huge)
+void hostmap_init(const struct boot_info *info, struct usable *usable, uint64_t pa_limit, bool huge)
 {
+	map = info;
+	limit = pa_limit;
 	early = usable;
 	tables.huge = huge;
 	if (!hosttables_init(&tables) || !hosttables_map_direct(&tables, info) ||
@@ -95,17 +99,34 @@ static uint64_t vmap_take(uint64_t pages)
 
 void *hostmap_device(struct hpa pa, uint64_t size)
 {
+	const char *refused = hosttables_no_device(map, limit, pa.v, size);
 	uint64_t offset = pa.v & (PAGE_SIZE - 1);
 	uint64_t pages = (offset + size + PAGE_SIZE - 1) >> PAGE_SHIFT;
 	bool good = true;
 	uint64_t va;
 
+	if (refused) {
+		log_warn("what the firmware says is at %#lx is not used: %s", pa.v, refused);
+		return NULL;
+	}
 	spin_lock(&lock, LOCK_HOSTMAP);
 	va = vmap_take(pages);
 	for (uint64_t at = 0; va && good && at < pages * PAGE_SIZE; at += PAGE_SIZE)
 		good = hosttables_map(&tables, va + at, pa.v - offset + at, HOST_DEVICE);
 	spin_unlock(&lock, LOCK_HOSTMAP);
 	return va && good ? (void *)(va + offset) : NULL;
+}
+
+bool hostmap_read_only(struct hpa page)
+{
+	uint64_t va = (uint64_t)phys_to_virt(page);
+	bool good;
+
+	spin_lock(&lock, LOCK_HOSTMAP);
+	good = hosttables_map(&tables, va, page.v, HOST_R);
+	spin_unlock(&lock, LOCK_HOSTMAP);
+	invlpg(va);
+	return good;
 }
 
 uint64_t hostmap_stack(unsigned pages)

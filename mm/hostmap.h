@@ -6,7 +6,8 @@
  *   ffffc00000000000  device windows and stacks, guard pages in between
  *   ffffffff80200000  the image: text RX, constants R, data RW
  *
- * Never a page that is both writable and executable, by any alias.
+ * Never a page that is both writable and executable, by any alias: what the other cores execute
+ * below 1 MiB when they start is read-only here, too.
  */
 #ifndef MM_HOSTMAP_H
 #define MM_HOSTMAP_H
@@ -36,8 +37,10 @@ struct usable;
 
 /* Builds the final page tables and switches to them. The direct map covers the ranges of the map as
  * hosttables.h says; page tables are taken from `usable`, below 4 GiB, until the frame allocator is
- * there. `huge`: the CPU has 1 GiB pages. */
-void hostmap_init(const struct boot_info *info, struct usable *usable, bool huge);
+ * there. `huge`: the CPU has 1 GiB pages. `pa_limit`: where its physical addresses end; the map has
+ * no range beyond it. `info` stays in use. */
+void hostmap_init(const struct boot_info *info, struct usable *usable, uint64_t pa_limit,
+		  bool huge);
 
 /* CR3 of every core. */
 extern struct hpa hostmap_root;
@@ -45,9 +48,13 @@ extern struct hpa hostmap_root;
 /* Page tables that were made before the frame allocator, which knows nothing of them. */
 extern uint64_t hostmap_early_tables;
 
-/* Maps `size` bytes of device registers uncached, readable and writable; NULL when out of memory.
- */
+/* Maps `size` bytes of device registers uncached, readable and writable. NULL when out of memory,
+ * or for an address that cannot be a device's (hosttables_no_device), which is told to the log. */
 void *hostmap_device(struct hpa pa, uint64_t size);
+
+/* Makes a page of the first MiB read-only in the direct map, for good. Only before other cores run,
+ * whose TLBs may hold what it was; false when out of memory. */
+bool hostmap_read_only(struct hpa page) __must_check;
 
 /* A stack of `pages` pages with an unmapped page below. Returns its top, 0 when out of memory. */
 uint64_t hostmap_stack(unsigned pages);

@@ -151,6 +151,24 @@ bool hosttables_map_direct(struct hosttables *t, const struct boot_info *info)
 	return true;
 }
 
+const char *hosttables_no_device(const struct boot_info *info, uint64_t limit, uint64_t pa,
+				 uint64_t size)
+{
+	uint64_t end;
+
+	if (!size || size > limit || pa > limit - size)
+		return "it lies beyond the CPU's physical addresses";
+	end = ALIGN_UP(pa + size, PAGE_SIZE);
+	pa = ALIGN_DOWN(pa, PAGE_SIZE);
+	for (uint32_t i = 0; i < info->n_ranges; i++) {
+		const struct mem_range *r = &info->ranges[i];
+
+		if (r->kind == MEM_RAM && r->start < end && r->end > pa)
+			return "it lies in the machine's RAM";
+	}
+	return NULL;
+}
+
 static bool find_wx(const struct hosttables *t, uint64_t table, unsigned level, uint64_t base,
 		    uint64_t *found)
 {

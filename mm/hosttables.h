@@ -44,6 +44,14 @@ bool hosttables_map_image(struct hosttables *t) __must_check;
  */
 bool hosttables_map_direct(struct hosttables *t, const struct boot_info *info) __must_check;
 
+/*
+ * May [pa, pa + size) be mapped as a device's registers? NULL, or why not: it reaches beyond
+ * `limit`, where the CPU's physical addresses end, or a page of it is RAM of the map, which a write
+ * would spoil.
+ */
+const char *hosttables_no_device(const struct boot_info *info, uint64_t limit, uint64_t pa,
+				 uint64_t size);
+
 /* Is there a page that is both writable and executable? `va`: the first one. */
 bool hosttables_find_wx(const struct hosttables *t, uint64_t *va);
 

@@ -3,6 +3,26 @@
 
 #include "mm/hostmap.h"
 
+uint64_t ranges_clip(struct boot_info *info, uint64_t limit)
+{
+	uint64_t lost = 0;
+
+	while (info->n_ranges) {
+		struct mem_range *r = &info->ranges[info->n_ranges - 1];
+		uint64_t from = MAX(r->start, limit);
+
+		if (r->end <= limit)
+			break;
+		if (r->kind == MEM_RAM)
+			lost += r->end - from;
+		r->end = from;
+		if (r->start < from)
+			break;
+		info->n_ranges--;
+	}
+	return lost;
+}
+
 static void add(struct usable *u, uint64_t start, uint64_t end)
 {
 	if (start < end && u->n < USABLE_MAX)

@@ -6,12 +6,18 @@
 
 #include "boot/info.h"
 
-#define USABLE_MAX 192
+/* Each range of the map, and one more for each stretch that is taken out of it: the first MiB, the
+ * image, the modules. */
+#define USABLE_MAX (BOOT_MAX_RANGES + BOOT_MAX_MODULES + 2)
 
 struct usable {
 	uint32_t n;
 	struct mem_range ranges[USABLE_MAX]; /* whole pages, sorted, MEM_RAM */
 };
+
+/* Cuts the map at `limit`, a multiple of 4 KiB, beyond which the CPU has no physical addresses.
+ * Returns how many bytes of RAM are lost by it. */
+uint64_t ranges_clip(struct boot_info *info, uint64_t limit);
 
 /* Fills `out` from the RAM ranges of the map, as far as the direct map reaches. */
 void usable_init(struct usable *out, const struct boot_info *info);

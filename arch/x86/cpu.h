@@ -53,9 +53,6 @@ void lapic_eoi(void);
  * time in the handler. */
 void lapic_timer_set(uint64_t deadline);
 
-/* "x2APIC, TSC-deadline timer": for the boot log and `cpus`. */
-const char *lapic_describe(void);
-
 /* ---- time ---- */
 
 /* TSC frequency, in Hz, calibrated at boot: CPUID 15h if a measurement agrees, else by the ACPI PM

@@ -45,7 +45,6 @@ static void read_signature(struct cpu_features *f, uint32_t eax)
 {
 	uint32_t family = eax >> 8 & 0xf, model = eax >> 4 & 0xf;
 
-	f->stepping = eax & 0xf;
 	/* Both vendors extend the model from family 6 or 15 on; AMD has no family 6 with long mode.
 	 */
 	if (family == 6 || family == 0xf)
@@ -64,33 +63,23 @@ static void read_basic(struct cpu_features *f, cpuid_fn *cpuid)
 		r = cpuid(1, 0);
 	read_signature(f, r.eax);
 	f->apic_id = r.ebx >> 24;
-	f->monitor = bit(r.ecx, 3);
 	f->vmx = bit(r.ecx, 5);
-	f->pcid = bit(r.ecx, 17);
 	f->x2apic = bit(r.ecx, 21);
 	f->tsc_deadline = bit(r.ecx, 24);
 	f->xsave = bit(r.ecx, 26);
 	f->rdrand = bit(r.ecx, 30);
 	f->hypervisor = bit(r.ecx, 31);
 
-	if (f->max_basic >= 6)
-		f->arat = bit(cpuid(6, 0).eax, 2);
-
 	if (f->max_basic >= 7) {
 		r = cpuid(7, 0);
-		f->fsgsbase = bit(r.ebx, 0);
 		f->smep = bit(r.ebx, 7);
 		f->smap = bit(r.ebx, 20);
 		f->umip = bit(r.ecx, 2);
 		f->pku = bit(r.ecx, 3);
-		f->la57 = bit(r.ecx, 16);
 		f->md_clear = bit(r.edx, 10);
-		f->ibrs = bit(r.edx, 26);
-		f->ibpb = bit(r.edx, 26); /* one bit announces both */
-		f->stibp = bit(r.edx, 27);
+		f->ibpb = bit(r.edx, 26); /* which announces IBRS, too */
 		f->l1d_flush = bit(r.edx, 28);
 		f->arch_capabilities = bit(r.edx, 29);
-		f->ssbd = bit(r.edx, 31);
 	}
 
 	/* "Extended Topology Enumeration": EBX is 0 where the leaf exists and says nothing. */
@@ -134,7 +123,6 @@ static void read_extended(struct cpu_features *f, cpuid_fn *cpuid)
 	struct cpuid_regs r;
 
 	f->phys_bits = 36;
-	f->linear_bits = 48;
 	if (f->max_extended >= 0x80000001) {
 		r = cpuid(0x80000001, 0);
 		f->svm = bit(r.ecx, 2);
@@ -149,16 +137,11 @@ static void read_extended(struct cpu_features *f, cpuid_fn *cpuid)
 	if (f->max_extended >= 0x80000008) {
 		r = cpuid(0x80000008, 0);
 		f->phys_bits = (uint8_t)r.eax;
-		f->linear_bits = (uint8_t)(r.eax >> 8);
 		f->fpu_error_ptr = bit(r.ebx, 2);
 		f->ibpb |= bit(r.ebx, 12);
-		f->ibrs |= bit(r.ebx, 14);
-		f->stibp |= bit(r.ebx, 15);
-		f->ssbd |= bit(r.ebx, 24);
 	}
 	if (f->svm && f->max_extended >= 0x8000000a) {
 		r = cpuid(0x8000000a, 0);
-		f->svm_revision = r.eax & 0xff;
 		f->svm_asids = r.ebx;
 		f->svm_edx = r.edx;
 	}
@@ -212,8 +195,6 @@ static void read_xsave(struct cpu_features *f, cpuid_fn *cpuid)
 			f->xsave_size = MAX(f->xsave_size, ends[i]);
 
 	r = cpuid(0xd, 1);
-	f->xsaveopt = bit(r.eax, 0);
-	f->xsaves = bit(r.eax, 3);
 }
 
 void features_read(struct cpu_features *out, cpuid_fn *cpuid)
@@ -223,6 +204,19 @@ void features_read(struct cpu_features *out, cpuid_fn *cpuid)
 	read_basic(out, cpuid);
 	read_extended(out, cpuid);
 	read_xsave(out, cpuid);
+}
+
+#define SMI_ON_CMP_HALT BIT(27)
+#define C1E_ON_CMP_HALT BIT(28)
+
+bool features_c1e(const struct cpu_features *f)
+{
+	return f->vendor == CPU_VENDOR_AMD && (f->family == 0xf || f->family == 0x10);
+}
+
+uint64_t features_c1e_off(uint64_t value)
+{
+	return value & ~(SMI_ON_CMP_HALT | C1E_ON_CMP_HALT);
 }
 
 const char *features_missing(const struct cpu_features *boot, const struct cpu_features *other)

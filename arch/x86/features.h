@@ -31,22 +31,21 @@ struct cpu_features {
 	enum cpu_vendor vendor;
 	char vendor_string[13];
 	char brand[49]; /* without the blanks around it; empty if the CPU has none */
-	uint32_t family, model, stepping;
+	uint32_t family, model;
 	uint32_t max_basic, max_extended; /* last leaves; max_extended is 0 without any */
 	uint32_t apic_id; /* of the core that executed CPUID: 32 bits with leaf 0Bh */
-	uint8_t phys_bits, linear_bits;
-	bool x2apic, tsc_deadline, invariant_tsc, page_1g, nx, smep, smap, umip, fsgsbase, pcid,
-		la57;
-	bool xsave, xsaveopt, xsaves, rdtscp, rdrand, pku, monitor, arat;
+	uint8_t phys_bits;
+	bool x2apic, tsc_deadline, invariant_tsc, page_1g, nx, smep, smap, umip;
+	bool xsave, rdtscp, rdrand, pku;
 	bool fpu_error_ptr; /* XSAVE and XRSTOR always move the x87 error pointers */
-	bool ibpb, ibrs, stibp, ssbd, auto_ibrs, md_clear, l1d_flush;
+	bool ibpb, auto_ibrs, md_clear, l1d_flush;
 	bool arch_capabilities;  /* MSR IA32_ARCH_CAPABILITIES is there */
 	uint64_t xcr0_supported; /* CPUID leaf 0Dh, of the known components; consistent sets only */
 	uint32_t xsave_size; /* bytes for all of xcr0_supported, standard format; 512 without XSAVE
 			      */
 	/* virtualization, raw: each back end reads its own bits */
 	bool svm, vmx, hypervisor;
-	uint32_t svm_revision, svm_asids, svm_edx; /* CPUID Fn8000_000A */
+	uint32_t svm_asids, svm_edx; /* CPUID Fn8000_000A */
 	/* CPUID leaf 15h: TSC Hz = crystal_hz * tsc_ratio_num / tsc_ratio_den; 0 where not said */
 	uint32_t tsc_ratio_den, tsc_ratio_num, crystal_hz;
 };
@@ -60,5 +59,15 @@ void features_read(struct cpu_features *out,
  * for the hypervisor itself? Returns NULL, or the name of the first feature that is missing. Pure.
  */
 const char *features_missing(const struct cpu_features *boot, const struct cpu_features *other);
+
+/*
+ * MSRC001_0055 (Interrupt Pending Message) of AMD's families 0Fh and 10h, in which firmware
+ * switches C1E on: a halted core goes into a deeper state then, and its local APIC's timer stops.
+ * BIOS and Kernel Developer's Guide for Family 10h, "Interrupt Pending and CMP-Halt Register";
+ * Revision Guide for Family 10h, erratum 400. features_c1e: does this core have it?
+ * features_c1e_off: the value without it. Pure.
+ */
+bool features_c1e(const struct cpu_features *f);
+uint64_t features_c1e_off(uint64_t value);
 
 #endif

@@ -47,11 +47,6 @@ void fpu_init_host_this_cpu(void)
 		xsetbv(0, host_xcr0);
 }
 
-size_t fpu_area_size(void)
-{
-	return area_size;
-}
-
 struct fpu_area *fpu_area_alloc(void)
 {
 	/* a page at least: that is the heap's promise of an alignment of 64 bytes and more */

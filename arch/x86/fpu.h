@@ -8,7 +8,7 @@
 #include "arch/x86/features.h"
 #include "lib/types.h"
 
-/* As XSAVE (or FXSAVE) writes it, in the standard format; fpu_area_size() bytes in all, 64-byte
+/* As XSAVE (or FXSAVE) writes it, in the standard format: as many bytes as the CPU says, 64-byte
  * aligned. */
 struct fpu_area {
 	uint8_t legacy[512];
@@ -20,7 +20,6 @@ struct fpu_area {
 
 /* Memory for one vCPU's registers in their initial state, or NULL. heap_free() gives it back. */
 struct fpu_area *fpu_area_alloc(void);
-size_t fpu_area_size(void);
 
 /* The state after power-on or reset. */
 void fpu_area_init(struct fpu_area *area);

@@ -1,6 +1,7 @@
 /*
- * The I/O APICs: all pins masked at boot, ISA lines routed for the few devices that the hypervisor
- * itself drives. Privileged. The table is written at boot only; routing is done by the boot CPU.
+ * The I/O APICs: all pins but the firmware's own masked at boot, ISA lines routed for the few
+ * devices that the hypervisor itself drives. Privileged. The table is written at boot only; routing
+ * is done by the boot CPU.
  *
  * Registers: 82093AA "I/O Advanced Programmable Interrupt Controller", "I/O APIC Registers".
  */
@@ -14,6 +15,8 @@
 #define IOAPICVER     0x01
 #define IOREDTBL(pin) (0x10 + 2 * (pin))
 
+#define REDIR_DELIVERY   (7u << 8)
+#define REDIR_SMI        (2u << 8)
 #define REDIR_ACTIVE_LOW BIT32(13)
 #define REDIR_LEVEL      BIT32(15)
 #define REDIR_MASKED     BIT32(16)
@@ -60,6 +63,13 @@ static void mask_8259s(void)
 	out8(0xa1, 0xff);
 }
 
+/* A pin that the firmware lets raise system management interrupts: it serves some device, or the
+ * board's own health, out of our sight. */
+static bool is_firmwares(const struct ioapic *io, uint32_t pin)
+{
+	return (ioapic_read(io, IOREDTBL(pin)) & REDIR_DELIVERY) == REDIR_SMI;
+}
+
 static void add_ioapic(const struct acpi_ioapic *found)
 {
 	struct ioapic *io = &ioapics[n_ioapics];
@@ -78,7 +88,8 @@ static void add_ioapic(const struct acpi_ioapic *found)
 		return;
 	}
 	for (uint32_t pin = 0; pin < io->pins; pin++)
-		ioapic_write(io, IOREDTBL(pin), REDIR_MASKED);
+		if (!is_firmwares(io, pin))
+			ioapic_write(io, IOREDTBL(pin), REDIR_MASKED);
 	n_ioapics++;
 }
 
@@ -111,6 +122,8 @@ int irq_route_isa(uint8_t irq, uint8_t vector)
 
 		if (gsi < io->gsi_base || gsi - io->gsi_base >= io->pins)
 			continue;
+		if (is_firmwares(io, gsi - io->gsi_base))
+			return ERR_UNSUPPORTED;
 		ioapic_write(io, IOREDTBL(gsi - io->gsi_base) + 1, percpus[0]->apic_id << 24);
 		ioapic_write(io, IOREDTBL(gsi - io->gsi_base), low);
 		return 0;

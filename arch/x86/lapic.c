@@ -11,6 +11,7 @@
 
 #include "arch/x86/asm.h"
 #include "arch/x86/cpu.h"
+#include "arch/x86/traps.h"
 #include "lib/log.h"
 #include "mm/hostmap.h"
 
@@ -20,6 +21,7 @@
 #define APIC_BASE_ENABLE BIT(11)
 #define MSR_TSC_DEADLINE 0x6e0
 #define MSR_X2APIC       0x800
+#define MSR_CMP_HALT     0xc0010055
 
 enum lapic_register {
 	LAPIC_ID = 0x020,
@@ -255,6 +257,18 @@ static void enable(void)
 		wrmsr(MSR_APIC_BASE, base | APIC_BASE_EXTD);
 }
 
+/* The timer has to count while the core is halted; an emulator may lack the register. */
+static void keep_timer_running(const struct cpu_features *f)
+{
+	uint64_t v;
+
+	if (!features_c1e(f) || !rdmsr_safe(MSR_CMP_HALT, &v) || features_c1e_off(v) == v)
+		return;
+	if (!wrmsr_safe(MSR_CMP_HALT, features_c1e_off(v)))
+		log_warn("C1E cannot be switched off: the local APIC's timer may stop while a core "
+			 "is idle; switch C1E off in the firmware set-up");
+}
+
 /* Interrupts that the firmware left in service would hold back ours of lower priority. */
 static void drop_in_service(void)
 {
@@ -299,20 +313,17 @@ void lapic_init_this_cpu(void)
 	lapic_write(LAPIC_ESR, 0); /* twice: gather, then drop */
 	lapic_write(LAPIC_ESR, 0);
 	drop_in_service();
+	keep_timer_running(&cpu->features);
 
 	if (first && !deadline_mode)
 		calibrate_timer();
+	if (first)
+		log_info("local APIC: %s, %s timer", x2apic ? "x2APIC" : "xAPIC",
+			 deadline_mode ? "TSC-deadline" : "one-shot");
 	start_timer();
 }
 
 bool lapic_is_x2apic(void)
 {
 	return x2apic;
-}
-
-const char *lapic_describe(void)
-{
-	if (x2apic)
-		return deadline_mode ? "x2APIC, TSC-deadline timer" : "x2APIC, one-shot timer";
-	return deadline_mode ? "xAPIC, TSC-deadline timer" : "xAPIC, one-shot timer";
 }

@@ -248,6 +248,8 @@ static void prepare_trampoline(void)
 		  (uint32_t)rdmsr(MSR_EFER) & EFER_NXE ? EFER_NXE | BIT32(8) : BIT32(8));
 	trampoline_tables((uint64_t *)(page + PAGE_SIZE), trampoline.start,
 			  phys_to_virt(hostmap_root));
+	/* the first page is executed; the tables behind it are not */
+	invariant(hostmap_read_only(HPA(trampoline.start)));
 }
 
 static uint64_t ticket(void)
@@ -360,11 +362,8 @@ static bool usable(const struct acpi_info *acpi, uint32_t i)
 {
 	uint32_t id = acpi->cpus[i].apic_id;
 
-	if (!acpi->cpus[i].enabled || id == boot_cpu.apic_id)
+	if (id == boot_cpu.apic_id)
 		return false;
-	for (uint32_t j = 0; j < i; j++)
-		if (acpi->cpus[j].enabled && acpi->cpus[j].apic_id == id)
-			return false;
 	if (id > 0xfe && !lapic_is_x2apic()) {
 		log_warn("the core with APIC id %u is left out: ids above 254 need x2APIC, which "
 			 "the CPU does "

@@ -98,6 +98,17 @@ def test_triple_fault_leaves_a_record(boot):
     assert machine.wait() == "guest failed"
 
 
+@pytest.mark.parametrize("name", [
+    "it's", '"quoted"', "back\\slash", "\\x41", " two  spaces ", "$x ${y};#&{z}",
+], ids=["apostrophe", "quotation-marks", "backslash", "x41", "spaces", "shell"])
+def test_file_names_that_grub_quotes(boot, name):
+    """What the boot loader makes of a name is undone: the guest is found by it."""
+    guest = skerry.multiboot("odd", name, debug_exit=True, serial="console")
+    machine = boot(skerry.config(guest), {name: files("hello")["hello.elf"]})
+    machine.expect_text("hello from a tiny guest")
+    assert machine.wait() == "ok"
+
+
 def test_string_output_and_prefixes(boot):
     machine = boot(skerry.config(tiny("privileged", serial="console"),
                                  tiny("hello", serial="console")), files("privileged", "hello"))

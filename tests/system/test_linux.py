@@ -26,8 +26,12 @@ def uptime(machine):
 
 
 def test_life_of_a_guest(boot):
-    machine = boot(skerry.config(skerry.linux("web", memory="512M"), attach="web",
+    machine = boot(skerry.config(skerry.linux("web", memory="512M", autostart=False),
                                  when_idle="shell"), cpus=2, real_time=True)
+    machine.prompt()
+    unused = machine.json("memory")
+    machine.command("start web")
+    machine.sendline("attach web")
     machine.expect_text(SHELL)
     assert "6.1.0" in guest_command(machine, "uname -r")
     assert "svm" not in guest_command(machine, "grep -m1 flags /proc/cpuinfo").split()
@@ -43,7 +47,9 @@ def test_life_of_a_guest(boot):
     # out, pause, and back: the pause is no time for the guest
     before = uptime(machine)
     machine.detach()
-    free = machine.json("memory")
+    used = machine.json("memory")
+    assert unused["free"] - used["free"] >= 512 << 20
+    assert used["guests"][0]["memory"] == 512 << 20
     machine.command("pause web")
     assert machine.json("list")[0]["state"] == "paused"
     time.sleep(5)
@@ -67,7 +73,7 @@ def test_life_of_a_guest(boot):
     machine.command("stop web")
     machine.command("destroy web")
     assert machine.json("list")[0]["state"] == "created"
-    assert machine.json("memory") != free
+    assert machine.json("memory") == unused  # all of it was given back
     machine.sendline("poweroff")
     assert machine.wait() == "ok"
 

@@ -2,13 +2,17 @@
 
 import gzip
 import hashlib
+import http.server
 import importlib.machinery
 import importlib.util
+import json
 import os
 import shutil
 import struct
 import subprocess
 import sys
+import threading
+import urllib.parse
 
 import pytest
 
@@ -116,13 +120,94 @@ def test_fetch_refuses_what_the_lock_does_not_say(tmp_path):
     """A file from the mirror with another digest is not used."""
     fetch = load("tools/fetch")
 
-    def download(_kind, _name, _version, where):
+    def download(_name, _files, where):
         with open(os.path.join(where, "f"), "w", encoding="utf-8") as f:
             f.write("other")
 
-    fetch.download = download
+    fetch.download_pinned = download
     with pytest.raises(fetch.Failure, match="not what was reviewed"):
         fetch.into_cache("a", [("deb", "1", "f", "0" * 64)], str(tmp_path))
+    assert os.listdir(tmp_path) == []
+
+
+# ---- tools/fetch, when the mirror has dropped a version: a stand-in for snapshot.debian.org ----
+
+class Snapshot(http.server.BaseHTTPRequestHandler):
+    files = {}  # path: contents
+
+    def do_GET(self):
+        data = self.files.get(urllib.parse.unquote(self.path))
+        self.send_response(404 if data is None else 200)
+        self.send_header("Content-Length", str(len(data or b"")))
+        self.end_headers()
+        self.wfile.write(data or b"")
+
+    def log_message(self, *_arguments):
+        pass
+
+
+@pytest.fixture
+def old(monkeypatch):
+    """tools/fetch, with a mirror that has nothing and a snapshot server whose files the test sets."""
+    fetch = load("tools/fetch")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Snapshot)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setattr(Snapshot, "files", {})
+    monkeypatch.setattr(fetch, "SNAPSHOT", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setattr(fetch, "PAUSE", 0)
+    monkeypatch.setattr(fetch, "update_index", lambda: None)
+    monkeypatch.setattr(fetch, "apt", lambda *_args, cwd=None: subprocess.CompletedProcess(
+        [], 100, "E: Version '1' for 'thing' was not found\n"))
+    yield fetch
+    server.shutdown()
+    server.server_close()
+
+
+def snapshot_list(**files):
+    """An answer with the files under their keys."""
+    return json.dumps({"fileinfo": {key: [{"name": name, "archive_name": "debian", "size": 1}]
+                                    for key, name in files.items()}}).encode()
+
+
+def sha(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def test_fetch_falls_back_for_a_binary(old, tmp_path):
+    Snapshot.files = {
+        "/mr/binary/thing/1:1.0-2+b1/binfiles?fileinfo=1":
+            snapshot_list(aa="thing_1.0-2+b1_arm64.deb", bb="thing_1.0-2+b1_amd64.deb"),
+        "/file/aa": b"for arm", "/file/bb": b"for us"}
+    name = "thing_1%3a1.0-2+b1_amd64.deb"
+    old.into_cache("thing", [("deb", "1:1.0-2+b1", name, sha(b"for us"))], str(tmp_path))
+    assert os.listdir(tmp_path) == [name]
+    assert (tmp_path / name).read_bytes() == b"for us"
+
+
+def test_fetch_falls_back_for_a_source(old, tmp_path):
+    Snapshot.files = {
+        "/mr/package/thing/1-1/srcfiles?fileinfo=1":
+            snapshot_list(aa="thing_1-1.dsc", bb="thing_1.orig.tar.gz"),
+        "/file/aa": b"dsc", "/file/bb": b"tar"}
+    old.into_cache("thing", [("src", "1-1", "thing_1-1.dsc", sha(b"dsc")),
+                             ("src", "1-1", "thing_1.orig.tar.gz", sha(b"tar"))], str(tmp_path))
+    assert sorted(os.listdir(tmp_path)) == ["thing_1-1.dsc", "thing_1.orig.tar.gz"]
+
+
+@pytest.mark.parametrize("files, said", [
+    ({}, "could not be fetched"),
+    ({"/mr/binary/thing/1/binfiles?fileinfo=1": b"<html>"}, "something else than a list"),
+    ({"/mr/binary/thing/1/binfiles?fileinfo=1": b"[1]"}, "something else than a list"),
+    ({"/mr/binary/thing/1/binfiles?fileinfo=1": snapshot_list(aa="other_1_all.deb")},
+     "has no thing_1_all.deb"),
+    ({"/mr/binary/thing/1/binfiles?fileinfo=1": snapshot_list(aa="thing_1_all.deb"),
+      "/file/aa": b"changed"}, "could not be fetched"),
+], ids=["not there", "no JSON", "other JSON", "no such file", "another digest"])
+def test_fetch_says_what_the_fallback_lacks(old, tmp_path, files, said):
+    Snapshot.files = files
+    with pytest.raises(old.Failure, match=said) as failure:
+        old.into_cache("thing", [("deb", "1", "thing_1_all.deb", sha(b"right"))], str(tmp_path))
+    assert "Version '1' for 'thing' was not found" in str(failure.value)
     assert os.listdir(tmp_path) == []
 
 
@@ -158,6 +243,28 @@ def test_fetch_reads_one_line_sources(tmp_path, monkeypatch):
     assert "URIs: http://m/debian\nSuites: bookworm\n" in found
     assert "Signed-by: /k.gpg" in found
     assert "off" not in found and "other" not in found
+
+
+DVD = "cdrom:[Debian GNU/Linux 12.5.0 _Bookworm_ - Official amd64 DVD Binary-1 20240210-11:28]/"
+
+
+def test_fetch_leaves_out_what_is_no_mirror(tmp_path, monkeypatch):
+    """An installation from DVD leaves the DVD in the list, with a name that is full of blanks."""
+    fetch = load("tools/fetch")
+    path = tmp_path / "sources.list"
+    path.write_text(f"deb {DVD} bookworm main contrib\n"
+                    f"deb [trusted=yes] {DVD} bookworm main\n"
+                    "deb file:///srv/mirror bookworm main\n"
+                    "deb http://m/debian bookworm main\n")
+    modern = tmp_path / "x.sources"
+    modern.write_text(f"Types: deb\nURIs: {DVD}\nSuites: bookworm\nComponents: main\n\n"
+                      "Types: deb\nURIs: file:/srv http://n/debian\nSuites: bookworm\n"
+                      "Components: main\n")
+    monkeypatch.setattr(fetch.glob, "glob",
+                        lambda p: [str(modern)] if p.endswith(".sources") else [])
+    monkeypatch.setattr(fetch, "SYSTEM_LIST", str(path))
+    found = [line for line in fetch.sources().splitlines() if line.startswith("URIs")]
+    assert found == ["URIs: http://m/debian", "URIs: http://n/debian"]
 
 
 def test_fetch_says_that_there_is_no_source(tmp_path, monkeypatch):
@@ -340,6 +447,37 @@ def test_run_counts_unit_tests(tmp_path, script, passed, failed):
 def test_run_counts_a_missing_program(tmp_path):
     done = run(os.path.join(TOP, "tests/run"), "unit", tmp_path / "none")
     assert done.stdout.splitlines()[-1] == "0 passed, 1 failed"
+
+
+@pytest.mark.parametrize("text, passed, failed", [
+    ("def test_a(): pass", 1, 0),
+    ("def test_a(): pass\ndef test_b(): assert False", 1, 1),
+    ("import pytest\ndef test_a(): pass\ndef test_b(): pytest.skip('not today')", 1, 1),
+    ("import pytest\ndef test_a(): pytest.skip('not today')", 0, 1),
+    ("import pytest\ndef test_a(): pass\ndef test_b(): pytest.exit('enough', 3)\n"
+     "def test_c(): pass", 1, 1),
+    ("def test_a(): pass\ndef test_b(): raise KeyboardInterrupt", 1, 1),
+    ("def helper(): pass", 0, 1),
+    ("this is no python", 0, 2),
+], ids=["good", "one bad", "one skipped", "all skipped", "ended", "interrupted", "none", "broken"])
+def test_run_counts_pytest(tmp_path, text, passed, failed):
+    (tmp_path / "test_x.py").write_text(text + "\n")
+    count = load("tests/run").folder(str(tmp_path), [])
+    assert (count.passed, count.failed) == (passed, failed)
+
+
+# ---- the Makefile ----
+
+@pytest.mark.parametrize("variables", [{}, {"CC": "clang"}, {"DEBUG": "1"},
+                                       {"CC": "clang", "DEBUG": "1"}], ids=str)
+@pytest.mark.parametrize("target", ["demo", "run", "system", "bench"])
+def test_make_knows_how(tmp_path, target, variables):
+    """Whatever compiler the environment names, each target's parts have rules."""
+    clean = {k: v for k, v in os.environ.items() if k not in ("CC", "DEBUG", "MAKEFLAGS", "MFLAGS")}
+    done = run("make", "-n", "SETUP=no", f"BUILD={tmp_path}", target, cwd=TOP,
+               env={**clean, **variables})
+    assert done.returncode == 0, done.stderr
+    assert "No rule" not in done.stderr
 
 
 # ---- tools/setup ----

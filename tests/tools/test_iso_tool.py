@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import stat
 import subprocess
 
@@ -68,17 +69,29 @@ def work(tmp_path):
 
 
 def modules(cfg):
-    """The module2 lines of a grub.cfg: [(path, words after it as GRUB reads them)]."""
+    """The module2 lines of a grub.cfg: [(path, the string that Skerry finds the module by)]."""
     out = []
     for line in cfg.decode().splitlines():
         if line.strip().startswith("module2 "):
             _, path, rest = line.strip().split(" ", 2)
-            out.append((path, grub_words(rest)))
+            out.append((path, as_skerry_reads(as_grub_passes(grub_words(rest)))))
     return out
 
 
+def as_grub_passes(words):
+    """What GRUB makes of a command's words for the system that it loads: a backslash before marks
+    and before a backslash that begins no \\xNN, marks around words with blanks."""
+    quoted = [re.sub(r"""(\\(?!x[0-9a-fA-F]{2})|['"])""", r"\\\1", word) for word in words]
+    return " ".join(f'"{word}"' if " " in word else word for word in quoted)
+
+
+def as_skerry_reads(text):
+    """boot/multiboot2.c, unquote()."""
+    return re.sub(r"""\\([\\'"])|(")""", lambda m: m[1] or "", text)
+
+
 def grub_words(text):
-    """GRUB's reading of single quotes and of a backslash outside them; words joined by spaces."""
+    """GRUB's reading of single quotes and of a backslash outside them."""
     words, word, quoted, i = [], "", False, 0
     while i < len(text):
         c = text[i]
@@ -94,7 +107,7 @@ def grub_words(text):
             word += c
         i += 1
     assert not quoted
-    return " ".join(words + [word])
+    return words + [word]
 
 
 def test_packs_configuration_and_files(work):
@@ -136,8 +149,8 @@ def test_same_file_is_packed_once(work):
 
 
 @pytest.mark.parametrize("name", [
-    "with space", " two  spaces ", "it's", '"quoted"', "back\\slash", "$x ${y} `z`", "a;b&c|d",
-    "{curly}", "#hash", "-dash", "*?[x]", "x" * 127,
+    "with space", " two  spaces ", "it's", '"quoted"', "back\\slash", "\\x41", "\\\\'\"'",
+    "$x ${y} `z`", "a;b&c|d", "{curly}", "#hash", "-dash", "*?[x]", "x" * 127,
 ])
 def test_any_name(work, name):
     work.file(name, b"found")
@@ -153,7 +166,7 @@ def test_append(work):
     assert work.run({"guests": []}, "--append", "loglevel=debug exit=isa-debug:0x501").returncode == 0
     cfg = work.unpack()["grub/grub.cfg"].decode()
     line = next(l for l in cfg.splitlines() if "multiboot2" in l)
-    assert grub_words(line.split(" ", 2)[2]) == "loglevel=debug exit=isa-debug:0x501"
+    assert " ".join(grub_words(line.split(" ", 2)[2])) == "loglevel=debug exit=isa-debug:0x501"
 
 
 def test_configuration_may_make_no_sense(work):

@@ -416,6 +416,63 @@ static void test_find_wx(void **state)
 	assert_int_equal(va, 0);
 }
 
+/* A page of the first MiB has an entry of its own, whatever page sizes there are. */
+static void test_low_page_read_only(void **state)
+{
+	(void)state;
+	for (int huge = 0; huge < 2; huge++) {
+		a_pc(huge);
+		left = 0; /* without a new table */
+		assert_true(hosttables_map(&t, DIRECT_MAP_BASE + 0x9a000, 0x9a000, HOST_R));
+		expect(DIRECT_MAP_BASE + 0x9a000, 0x9a000, false, false);
+		expect(DIRECT_MAP_BASE + 0x99000, 0x99000, true, false);
+		expect(DIRECT_MAP_BASE + 0x9b000, 0x9b000, true, false);
+		expect_no_wx();
+	}
+}
+
+/* Neither RAM nor what the CPU cannot address, whatever a firmware table says. */
+static void test_no_device(void **state)
+{
+	const uint64_t limit = BIT(40);
+	static const struct {
+		uint64_t pa, size;
+		const char *words; /* NULL: it may be one */
+	} cases[] = {
+		{0xfed00000, 0x400, NULL},
+		{0xb8000, 0x1000, NULL},
+		{0xb0000000, 0x1000, NULL},
+		{0x7ffdd000, 0x2000, NULL}, /* ACPI tables are reached this way too */
+		{BIT(40) - 4, 4, NULL},
+		{BIT(40) - 4, 5, "beyond"},
+		{BIT(40), 1, "beyond"},
+		{BIT(45) | 0xfed00000, 0x400, "beyond"},
+		{UINT64_MAX, 4, "beyond"},
+		{0xfed00000, 0, "beyond"},
+		{0, UINT64_MAX, "beyond"},
+		{0x100000, 4, "RAM"},
+		{0x7ffdbff0, 0x20, "RAM"},
+		{0xffffff00, 0x101, "RAM"},
+		{0x240000000 - 1, 1, "RAM"},
+		{0x240000000, 0x1000, NULL},
+		{0x9f000 - 1, 1, "RAM"},
+	};
+
+	(void)state;
+	a_pc(false);
+	info.ranges[0].end = 0x9f000; /* whole pages, as the boot map has them */
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		const char *words = hosttables_no_device(&info, limit, cases[i].pa, cases[i].size);
+
+		if (!cases[i].words) {
+			assert_null(words);
+			continue;
+		}
+		assert_non_null(words);
+		assert_non_null(strstr(words, cases[i].words));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -429,6 +486,8 @@ int main(void)
 		cmocka_unit_test_teardown(test_no_memory, end),
 		cmocka_unit_test_teardown(test_walk, end),
 		cmocka_unit_test_teardown(test_find_wx, end),
+		cmocka_unit_test_teardown(test_low_page_read_only, end),
+		cmocka_unit_test_teardown(test_no_device, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,6 +8,17 @@ static uint8_t mbi[16384];
 static uint32_t len;
 static struct boot_info info;
 static struct reason why;
+static char said[4][240];
+static unsigned n_said;
+
+static void complain(void *ctx, const char *sentence)
+{
+	assert_ptr_equal(ctx, &info);
+	assert_sentence(sentence);
+	if (n_said < ARRAY_SIZE(said))
+		strcpy(said[n_said], sentence);
+	n_said++;
+}
 
 static void begin(void)
 {
@@ -74,7 +85,8 @@ static int parse_copy(const void *data, size_t size)
 
 	memset(&info, 0xa5, sizeof(info));
 	memset(&why, 0, sizeof(why));
-	err = multiboot2_parse(copy, size, &info, &why);
+	n_said = 0;
+	err = multiboot2_parse(copy, size, &info, complain, &info, &why);
 	free(copy);
 	if (err)
 		assert_sentence(why.text);
@@ -131,7 +143,6 @@ static void test_pc(void **state)
 	assert_true(info.has_rsdp);
 	assert_int_equal(info.rsdp_len, 36);
 	assert_int_equal(info.rsdp[15], 2);
-	assert_int_equal(info.load_base, 0x400000);
 	assert_int_equal(info.n_ranges, 7);
 	assert_int_equal(info.ranges[0].start, 0);
 	assert_int_equal(info.ranges[0].end, 0x9f000); /* whole pages only */
@@ -246,48 +257,149 @@ static void test_sentences(void **state)
 	assert_non_null(strstr(why.text, "without an end tag"));
 }
 
+/* What the administrator's entry or the machine has too much of costs that, not the boot. */
 static void test_limits(void **state)
 {
-	char text[1026];
-	struct range r[BOOT_MAX_RANGES + 1];
+	char text[1100];
 
 	(void)state;
 	memset(text, 'x', sizeof(text));
+	text[1000] = ' ';
 	for (unsigned n = 1023; n <= 1024; n++) {
 		text[n] = 0;
 		begin();
 		mmap_tag(pc, ARRAY_SIZE(pc));
 		string_tag(1, text);
 		end();
-		assert_int_equal(parse(), n == 1023 ? 0 : ERR_RANGE);
+		assert_int_equal(parse(), 0);
+		assert_int_equal(strlen(info.cmdline), n == 1023 ? 1023 : 1000);
+		assert_int_equal(n_said, n == 1023 ? 0 : 1);
 		text[n] = 'x';
 	}
+	assert_non_null(strstr(said[0], "1024 characters"));
+
+	text[1090] = 0;
+	text[1000] = 'x'; /* not even one word fits */
+	begin();
+	mmap_tag(pc, ARRAY_SIZE(pc));
+	string_tag(1, text);
+	end();
+	assert_int_equal(parse(), 0);
+	assert_string_equal(info.cmdline, "");
+
 	for (unsigned n = 127; n <= 128; n++) {
 		text[n] = 0;
 		begin();
 		mmap_tag(pc, ARRAY_SIZE(pc));
 		module_tag(0, 1, text);
+		module_tag(0x1000, 0x2000, "next");
 		string_tag(2, text); /* the loader's name is cut to fit */
 		end();
-		assert_int_equal(parse(), n == 127 ? 0 : ERR_RANGE);
+		assert_int_equal(parse(), 0);
+		assert_int_equal(info.n_modules, n == 127 ? 2 : 1);
+		assert_string_equal(info.modules[info.n_modules - 1].string, "next");
+		assert_int_equal(n_said, n == 127 ? 0 : 1);
 		text[n] = 'x';
 	}
-	for (unsigned n = BOOT_MAX_MODULES; n <= BOOT_MAX_MODULES + 1; n++) {
+	assert_non_null(strstr(said[0], "128 characters"));
+
+	for (unsigned n = BOOT_MAX_MODULES; n <= BOOT_MAX_MODULES + 2; n++) {
 		begin();
 		mmap_tag(pc, ARRAY_SIZE(pc));
 		for (unsigned i = 0; i < n; i++)
-			module_tag(0, 1, "m");
+			module_tag(0, i, "m");
 		end();
-		assert_int_equal(parse(), n == BOOT_MAX_MODULES ? 0 : ERR_RANGE);
+		assert_int_equal(parse(), 0);
+		assert_int_equal(info.n_modules, BOOT_MAX_MODULES);
+		assert_int_equal(info.modules[BOOT_MAX_MODULES - 1].end, BOOT_MAX_MODULES - 1);
+		assert_int_equal(n_said, n > BOOT_MAX_MODULES);
 	}
+	assert_non_null(strstr(said[0], "2 of the boot loader's modules"));
+}
+
+/* The loader's strings, and what was written in its entry. */
+static void test_quoting(void **state)
+{
+	static const struct {
+		const char *said, *meant;
+	} cases[] = {
+		{"it\\'s", "it's"},
+		{"\\\"quoted\\\"", "\"quoted\""},
+		{"back\\\\slash", "back\\slash"},
+		{"\\\\\\\\", "\\\\"},
+		{"\\x41 \\\\\\x41", "\\x41 \\\\x41"}, /* \xNN is passed as it is */
+		{"\"two words\" more", "two words more"},
+		{"\"it\\'s two\"", "it's two"},
+		{"end\\", "end\\"},
+		{"\"", ""},
+		{"", ""},
+	};
+	char text[300];
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		begin();
+		mmap_tag(pc, ARRAY_SIZE(pc));
+		string_tag(1, cases[i].said);
+		module_tag(0, 1, cases[i].said);
+		end();
+		assert_int_equal(parse(), 0);
+		assert_string_equal(info.cmdline, cases[i].meant);
+		assert_string_equal(info.modules[0].string, cases[i].meant);
+	}
+
+	/* It is the name itself that may have 127 characters. */
+	for (unsigned n = 127; n <= 128; n++) {
+		for (unsigned i = 0; i < n; i++)
+			memcpy(text + 2 * i, "\\'", 3);
+		begin();
+		mmap_tag(pc, ARRAY_SIZE(pc));
+		module_tag(0, 1, text);
+		end();
+		assert_int_equal(parse(), 0);
+		assert_int_equal(info.n_modules, n == 127 ? 1 : 0);
+		assert_int_equal(n_said, n == 127 ? 0 : 1);
+	}
+}
+
+static void check_info(void);
+
+/* Of too many ranges those go that cost least. */
+static void test_too_many_ranges(void **state)
+{
+	struct range r[BOOT_MAX_RANGES + 3];
+
+	(void)state;
 	for (unsigned i = 0; i < ARRAY_SIZE(r); i++)
-		r[i] = (struct range){i * 0x2000, 0x1000, 1};
+		r[i] = (struct range){(uint64_t)i << 20, i == 7 ? 0x1000 : 0x10000, 1};
+	r[ARRAY_SIZE(r) - 1].size = 0x40000000;
 	for (unsigned n = BOOT_MAX_RANGES; n <= BOOT_MAX_RANGES + 1; n++) {
 		begin();
 		mmap_tag(r, n);
 		end();
-		assert_int_equal(parse(), n == BOOT_MAX_RANGES ? 0 : ERR_RANGE);
+		assert_int_equal(parse(), 0);
+		assert_int_equal(info.n_ranges, BOOT_MAX_RANGES);
+		assert_int_equal(n_said, n > BOOT_MAX_RANGES);
+		check_info();
+		assert_int_equal(info.ranges[7].start, n > BOOT_MAX_RANGES ? 8 << 20 : 7 << 20);
 	}
+	assert_non_null(strstr(said[0], "has 1 ranges more"));
+	assert_non_null(strstr(said[0], "4 KiB of RAM"));
+
+	/* Reserved ranges go before any RAM, however small; a big one at the end stays. */
+	r[3].type = 2;
+	r[5].type = 5;
+	begin();
+	mmap_tag(r, ARRAY_SIZE(r));
+	end();
+	assert_int_equal(parse(), 0);
+	assert_int_equal(n_said, 1);
+	assert_non_null(strstr(said[0], "has 3 ranges more"));
+	assert_non_null(strstr(said[0], "4 KiB of RAM"));
+	assert_int_equal(info.n_ranges, BOOT_MAX_RANGES);
+	assert_int_equal(info.ranges[BOOT_MAX_RANGES - 1].end,
+			 ((uint64_t)(ARRAY_SIZE(r) - 1) << 20) + 0x40000000);
+	check_info();
 }
 
 static void check_info(void)
@@ -343,6 +455,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pc),        cmocka_unit_test(test_overlaps),
 		cmocka_unit_test(test_sentences), cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_quoting),   cmocka_unit_test(test_too_many_ranges),
 		cmocka_unit_test(test_cut),       cmocka_unit_test(test_random),
 	};
 

@@ -72,15 +72,38 @@ static void test_init(void **state)
 	assert_int_equal(u.ranges[2].end, DIRECT_MAP_SIZE);
 }
 
-static void test_too_many_ranges(void **state)
+/* A map that is full fits in. */
+static void test_most_ranges(void **state)
 {
 	(void)state;
 	info.n_ranges = 0;
 	for (uint64_t i = 0; i < BOOT_MAX_RANGES; i++)
 		range(i * 2 * PAGE_SIZE, (i * 2 + 1) * PAGE_SIZE, MEM_RAM);
 	usable_init(&u, &info);
-	assert_int_equal(u.n, USABLE_MAX);
+	assert_int_equal(u.n, BOOT_MAX_RANGES);
 	check_order();
+}
+
+static void test_clip(void **state)
+{
+	(void)state;
+	info.n_ranges = 0;
+	range(0, 8 * PAGE_SIZE, MEM_RAM);
+	range(8 * PAGE_SIZE, 12 * PAGE_SIZE, MEM_RAM);
+	range(BIT(45), BIT(45) + 3 * PAGE_SIZE, MEM_RAM);
+	range(BIT(45) + 3 * PAGE_SIZE, BIT(45) + 5 * PAGE_SIZE, MEM_ACPI);
+	range(UINT64_MAX - 7, UINT64_MAX, MEM_RESERVED);
+	assert_int_equal(ranges_clip(&info, BIT(46)), 0);
+	assert_int_equal(info.n_ranges, 4);
+	assert_int_equal(ranges_clip(&info, BIT(45) + PAGE_SIZE), 2 * PAGE_SIZE);
+	assert_int_equal(info.n_ranges, 3);
+	assert_int_equal(info.ranges[2].end, BIT(45) + PAGE_SIZE);
+	assert_int_equal(ranges_clip(&info, BIT(40)), PAGE_SIZE);
+	assert_int_equal(info.n_ranges, 2);
+	assert_int_equal(ranges_clip(&info, 12 * PAGE_SIZE), 0);
+	assert_int_equal(ranges_clip(&info, 8 * PAGE_SIZE), 4 * PAGE_SIZE);
+	assert_int_equal(info.n_ranges, 1);
+	assert_int_equal(info.ranges[0].end, 8 * PAGE_SIZE);
 }
 
 static void begin(void)
@@ -137,11 +160,10 @@ static void test_reserve_nothing(void **state)
 static void test_reserve_in_a_full_table(void **state)
 {
 	(void)state;
-	info.n_ranges = 0;
-	for (uint64_t i = 0; i < USABLE_MAX; i++)
-		range(i * 16 * PAGE_SIZE, (i * 16 + 8) * PAGE_SIZE, MEM_RAM);
 	for (uint64_t cut = 0; cut < USABLE_MAX; cut++) {
-		usable_init(&u, &info);
+		for (u.n = 0; u.n < USABLE_MAX; u.n++)
+			u.ranges[u.n] = (struct mem_range){u.n * 16 * PAGE_SIZE,
+							   (u.n * 16 + 8) * PAGE_SIZE, MEM_RAM};
 		usable_reserve(&u, (cut * 16 + 3) * PAGE_SIZE, (cut * 16 + 5) * PAGE_SIZE);
 		check_order();
 		assert_int_equal(u.n, USABLE_MAX);
@@ -210,7 +232,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_init),
-		cmocka_unit_test(test_too_many_ranges),
+		cmocka_unit_test(test_most_ranges),
+		cmocka_unit_test(test_clip),
 		cmocka_unit_test(test_reserve),
 		cmocka_unit_test(test_reserve_nothing),
 		cmocka_unit_test(test_reserve_in_a_full_table),

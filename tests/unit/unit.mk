@@ -57,7 +57,8 @@ test_config_SRC := guests/config.c guests/json.c lib/reason.c
 test_load_linux_SRC := guests/load_linux.c guests/load_gdt.c mm/gmem.c lib/reason.c
 test_load_multiboot_SRC := guests/load_multiboot.c guests/load_gdt.c mm/gmem.c lib/reason.c
 
-UNIT_TESTS += test_svm_decode test_svm_state test_svm_permissions
+UNIT_TESTS += test_svm_decode test_svm_probe test_svm_state test_svm_permissions
+test_svm_probe_SRC := arch/x86/tag_pool.c lib/reason.c
 test_svm_decode_SRC := arch/x86/svm/decode.c arch/x86/exit_names.c arch/x86/tag_pool.c
 test_svm_state_SRC := arch/x86/svm/state.c arch/x86/svm/audit.c arch/x86/state.c lib/reason.c
 test_svm_permissions_SRC := arch/x86/svm/permissions.c arch/x86/svm/npt.c
