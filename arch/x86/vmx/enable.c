@@ -49,7 +49,7 @@ int vmx_probe(const struct cpu_features *f, uint32_t cpu, struct hv_caps *caps, 
 	if (err)
 		return err;
 	controls.phys_bits = f->phys_bits;
-	controls.linear_bits = f->linear_bits;
+	controls.linear_bits = (uint8_t)(cpuid(0x80000008, 0).eax >> 8);
 	if (cpu == 0)
 		vmx_controls = controls;
 	*caps = (struct hv_caps){
