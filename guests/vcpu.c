@@ -477,6 +477,7 @@ int vcpu_reset(struct vcpu *v, const struct guest_entry *entry, struct reason *w
 void vcpu_tsc_changed(struct vcpu *v)
 {
 	v->hv.tsc_offset = v->tsc_adjust + vm_clock_tsc_offset(v->vm, v->sched.cpu);
+	v->hv.tsc_changed = true;
 	vlapic_tsc_changed(v->lapic);
 	v->armed_deadline = TIME_NEVER;
 }

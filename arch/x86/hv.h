@@ -136,8 +136,6 @@ struct hv_vm {
 struct hv_vcpu {
 	uint64_t gpr[GPR_COUNT];
 	uint64_t rip, rflags;
-	bool irq_blocked;  /* for one instruction: after STI or MOV SS */
-	bool nmi_blocked;  /* an NMI handler is running */
 	uint8_t cr8;       /* task priority, 0 to 15 */
 	uint8_t phys_bits; /* of the guest's physical addresses */
 	union {
@@ -149,8 +147,18 @@ struct hv_vcpu {
 			bool window_armed; /* the back end's: the hardware is set up for that */
 			bool flush_wanted; /* drop this vCPU's cached translations at the next entry
 					    */
+			bool tsc_changed;  /* tsc_offset was */
+			bool spare;
+			union {
+				struct {
+					bool irq_blocked; /* for one instruction: after STI or MOV
+							     SS */
+					bool nmi_blocked; /* an NMI handler is running */
+				};
+				uint16_t blocked; /* either */
+			};
 		};
-		uint32_t attention; /* any of these; almost always 0 */
+		uint64_t attention; /* any of these; almost always 0 */
 	};
 	uint8_t window_class;
 	bool launched;            /* the back end's: how it is entered */
@@ -160,7 +168,7 @@ struct hv_vcpu {
 	struct hv_vm *vm;
 	struct hv_pages pages; /* vcpu_pages contiguous frames */
 	void *cpu_pages;       /* of the core it is loaded on */
-	uint64_t tsc_offset;   /* guest TSC = host TSC + this */
+	uint64_t tsc_offset;   /* guest TSC = host TSC + this; who changes it sets tsc_changed */
 	/* whose translations are whose; the back end's */
 	uint64_t tag_generation;
 	uint32_t tag;

@@ -99,14 +99,15 @@ void irq_register(uint8_t vector, irq_handler *handler, void *ctx)
 }
 
 /*
- * Goes on elsewhere if the instruction is one that may fault. Entries are pairs of offsets from
+ * Goes on elsewhere if the instruction is one that may raise #GP. Page faults are never survived: a
+ * loaded guest's CR2 may be in the processor. Entries are pairs of offsets from
  * their own places: of the instruction, and of where to go on.
  */
 static bool fix_up(struct trap_frame *f)
 {
 	extern const int32_t ex_table_start[], ex_table_end[];
 
-	if (f->vector != VEC_GP && f->vector != VEC_PF)
+	if (f->vector != VEC_GP)
 		return false;
 	for (const int32_t *e = ex_table_start; e < ex_table_end; e += 2) {
 		if ((uint64_t)e + (uint64_t)(int64_t)e[0] == f->rip) {

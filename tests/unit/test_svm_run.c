@@ -319,6 +319,7 @@ static void test_registers(void **state)
 	v->irq_blocked = true;
 	v->cr8 = 5;
 	v->tsc_offset = 0x123456789;
+	v->tsc_changed = true;
 	guest = change_registers;
 	exit = run();
 	assert_int_equal(entered.rax, 1);
@@ -410,6 +411,7 @@ static void test_clean_bits(void **state)
 	assert_int_equal(dropped(), 0x3ff); /* the first time everything is read */
 	assert_int_equal(dropped(), 0);
 	v->tsc_offset++;
+	v->tsc_changed = true;
 	assert_int_equal(dropped(), CLEAN_INTERCEPTS);
 	assert_int_equal(dropped(), 0);
 	v->cr8 = 3;
@@ -686,7 +688,10 @@ static void test_many(void **state)
 			}
 			who->window_wanted = below(2);
 			who->window_class = (uint8_t)below(17);
-			who->tsc_offset += below(10) == 0;
+			if (below(10) == 0) {
+				who->tsc_offset++;
+				who->tsc_changed = true;
+			}
 			if (below(4) == 0)
 				who->inject = (struct vcpu_event){
 					.kind = (uint8_t)(EVENT_INTERRUPT + below(3)),

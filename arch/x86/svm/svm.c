@@ -48,6 +48,7 @@ static void svm_vcpu_init(struct hv_vcpu *v)
 	v->window_wanted = false;
 	v->nmi_window_wanted = false;
 	v->window_armed = false;
+	v->tsc_changed = true;
 	vcpu_state_at_reset(&s);
 	(void)svm_set_state(v, &s, &why); /* these values pass its checks: a unit test holds that */
 }
@@ -152,10 +153,11 @@ static __cold __noinline uint64_t prepare_entry(struct hv_vcpu *v)
 		b->event_inj = take_event(v, b);
 	if (v->window_wanted || v->nmi_window_wanted || v->window_armed)
 		window_update(v, b);
-	if (b->tsc_offset != v->tsc_offset) {
+	if (v->tsc_changed && b->tsc_offset != v->tsc_offset) {
 		b->tsc_offset = v->tsc_offset;
 		b->clean &= ~CLEAN_INTERCEPTS;
 	}
+	v->tsc_changed = false;
 	if (v->flush_wanted || v->tag_generation != c->asids.generation)
 		take_tag(c, v, b);
 	if (c->flush_all) {
@@ -180,8 +182,7 @@ uint64_t svm_before_entry(struct hv_vcpu *v)
 	b->rflags = v->rflags;
 	b->int_state = v->irq_blocked;
 	if (unlikely(v->attention || v->inject.kind != EVENT_NONE ||
-		     v->tag_generation != c->asids.generation || b->tsc_offset != v->tsc_offset ||
-		     (uint8_t)b->int_ctl != v->cr8))
+		     v->tag_generation != c->asids.generation || (uint8_t)b->int_ctl != v->cr8))
 		return prepare_entry(v);
 	return c->host_vmcb_pa;
 }

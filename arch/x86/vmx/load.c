@@ -37,6 +37,7 @@ struct vmx_borrowed vmx_borrow(const struct hv_vcpu *v)
 	struct vmx_vcpu *x = vmx_vcpu_of(v);
 
 	if (b.loaded) { /* then the processor has what no field holds */
+		x->cr2 = read_cr2();
 		x->dr6 = read_dr6();
 		for (unsigned i = 0; i < SWITCHED_COUNT; i++)
 			x->msr[i] = rdmsr(switched[i]);
@@ -52,6 +53,7 @@ void vmx_return(const struct hv_vcpu *v, struct vmx_borrowed b)
 	struct vmx_vcpu *x = vmx_vcpu_of(v);
 
 	if (b.loaded) {
+		write_cr2(x->cr2);
 		write_dr6(x->dr6);
 		for (unsigned i = 0; i < SWITCHED_COUNT; i++)
 			wrmsr(switched[i], x->msr[i]);
@@ -112,6 +114,7 @@ void vmx_vcpu_init(struct hv_vcpu *v)
 	v->last_cpu = UINT32_MAX;
 	v->inject.kind = EVENT_NONE;
 	v->attention = 0;
+	v->tsc_changed = true;
 	b = vmx_borrow(v);
 	write_controls(v);
 	x->primary = vmx_controls.primary;
@@ -171,6 +174,7 @@ void vmx_vcpu_load(struct hv_vcpu *v, struct hv_pages cpu_pages, uint32_t cpu)
 		x->host_msr[i] = rdmsr(switched[i]);
 		wrmsr(switched[i], x->msr[i]);
 	}
+	write_cr2(x->cr2);
 	write_dr6(x->dr6);
 }
 
@@ -178,6 +182,7 @@ void vmx_vcpu_put(struct hv_vcpu *v)
 {
 	struct vmx_vcpu *x = vmx_vcpu_of(v);
 
+	x->cr2 = read_cr2();
 	x->dr6 = read_dr6();
 	for (unsigned i = 0; i < SWITCHED_COUNT; i++) {
 		x->msr[i] = rdmsr(switched[i]);

@@ -54,7 +54,7 @@ uint64_t vmx_get_cr(const struct hv_vcpu *v, unsigned cr)
 		mask = cr0_mask();
 		return (vmread(VMCS_GUEST_CR0) & ~mask) | (vmread(VMCS_CR0_SHADOW) & mask);
 	case 2:
-		return vmx_vcpu_of(v)->cr2;
+		return read_cr2();
 	case 3:
 		return vmread(VMCS_GUEST_CR3);
 	default:
@@ -65,12 +65,13 @@ uint64_t vmx_get_cr(const struct hv_vcpu *v, unsigned cr)
 
 void vmx_set_cr(struct hv_vcpu *v, unsigned cr, uint64_t value)
 {
+	(void)v;
 	switch (cr) {
 	case 0:
 		write_guest_cr0(value);
 		break;
 	case 2:
-		vmx_vcpu_of(v)->cr2 = value;
+		write_cr2(value);
 		break;
 	case 3:
 		vmwrite(VMCS_GUEST_CR3, value);
@@ -243,7 +244,7 @@ int vmx_set_state(struct hv_vcpu *v, const struct vcpu_state *in, struct reason 
 	}
 	for (unsigned i = 0; i < GPR_COUNT; i++)
 		v->gpr[i] = in->gpr[i];
-	v->rip = x->rip = in->rip;
+	v->rip = in->rip;
 	v->rflags = x->rflags = in->rflags | RFLAGS_ONE;
 	x->rsp = in->gpr[GPR_RSP];
 	vmwrite(VMCS_GUEST_RIP, v->rip);

@@ -30,12 +30,12 @@ static void take_tag(struct vmx_cpu *c, struct hv_vcpu *v, struct vmx_vcpu *x)
 
 /* The event field does not set CR2 or DR6: they are part of the guest's state. Real mode has no
  * error codes, and the processor refuses them there. */
-static void take_event(struct hv_vcpu *v, struct vmx_vcpu *x)
+static void take_event(struct hv_vcpu *v)
 {
 	struct vcpu_event *e = &v->inject;
 
 	if (e->kind == EVENT_EXCEPTION && e->vector == VEC_PF)
-		x->cr2 = e->payload;
+		write_cr2(e->payload);
 	if (e->kind == EVENT_EXCEPTION && e->vector == VEC_DB) {
 		write_dr6((read_dr6() & ~DR6_BREAKPOINTS) | e->payload);
 		vmwrite(VMCS_GUEST_DR7, vmread(VMCS_GUEST_DR7) & ~DR7_GD);
@@ -100,15 +100,14 @@ static __cold __noinline void prepare_entry(struct hv_vcpu *v)
 	struct vmx_vcpu *x = vmx_vcpu_of(v);
 
 	if (v->inject.kind != EVENT_NONE)
-		take_event(v, x);
+		take_event(v);
 	interruptibility_update(v, x);
 	*vmx_tpr(v) = (uint8_t)(v->cr8 << 4);
 	if (v->window_wanted || v->nmi_window_wanted || v->window_armed)
 		window_update(v, x);
-	if (x->tsc_offset != v->tsc_offset) {
-		x->tsc_offset = v->tsc_offset;
+	if (v->tsc_changed)
 		vmwrite(VMCS_TSC_OFFSET, v->tsc_offset);
-	}
+	v->tsc_changed = false;
 	if (v->flush_wanted || v->tag_generation != c->vpids.generation)
 		take_tag(c, v, x);
 	if (c->flush_all) {
@@ -122,18 +121,14 @@ void vmx_before_entry(struct hv_vcpu *v)
 	struct vmx_cpu *c = vmx_cpu_of(v->cpu_pages);
 	struct vmx_vcpu *x = vmx_vcpu_of(v);
 
-	if (unlikely(v->attention || v->inject.kind != EVENT_NONE || v->irq_blocked ||
-		     v->nmi_blocked || x->interruptibility || x->tsc_offset != v->tsc_offset ||
+	if (unlikely(v->attention || v->inject.kind != EVENT_NONE || x->interruptibility ||
 		     v->tag_generation != c->vpids.generation || *vmx_tpr(v) >> 4 != v->cr8))
 		prepare_entry(v);
-	if (v->rip != x->rip)
-		vmwrite(VMCS_GUEST_RIP, v->rip);
-	if (v->gpr[GPR_RSP] != x->rsp)
+	vmwrite(VMCS_GUEST_RIP, v->rip);
+	if (unlikely(v->gpr[GPR_RSP] != x->rsp))
 		vmwrite(VMCS_GUEST_RSP, v->gpr[GPR_RSP]);
-	if (v->rflags != x->rflags)
+	if (unlikely(v->rflags != x->rflags))
 		vmwrite(VMCS_GUEST_RFLAGS, v->rflags);
-	if (read_cr2() != x->cr2)
-		write_cr2(x->cr2);
 }
 
 /* No entry at all (VMfail), or one that was refused. The fields are as they were. */
@@ -178,6 +173,7 @@ static __noinline void decode_rest(struct hv_vcpu *v, struct vm_exit *exit, uint
 {
 	uint32_t vectoring = (uint32_t)vmread(VMCS_VECTORING);
 
+	exit->insn_len = 0;
 	exit->raw_code = reason;
 	exit->raw_info1 = vmread(VMCS_QUALIFICATION);
 	exit->kind = (uint8_t)vmx_exit_kind(reason);
@@ -188,7 +184,7 @@ static __noinline void decode_rest(struct hv_vcpu *v, struct vm_exit *exit, uint
 		 * it again */
 		exit->interrupted.payload = exit->interrupted.kind == EVENT_EXCEPTION &&
 							    exit->interrupted.vector == VEC_PF
-						    ? vmx_vcpu_of(v)->cr2
+						    ? read_cr2()
 						    : 0;
 		v->inject = exit->interrupted;
 	} else if (unlikely(nmi_unblocked(exit, reason))) {
@@ -222,20 +218,21 @@ void vmx_after_exit(struct hv_vcpu *v, struct vm_exit *exit, bool failed)
 	struct vmx_vcpu *x = vmx_vcpu_of(v);
 	uint32_t reason = failed ? 0 : (uint32_t)vmread(VMCS_EXIT_REASON);
 
-	x->cr2 = read_cr2();
 	if (unlikely(failed || (reason & REASON_ENTRY_FAILED))) {
 		entry_failed(v, exit, reason);
 		return;
 	}
 	v->launched = true;
-	v->rip = x->rip = vmread(VMCS_GUEST_RIP);
+	v->rip = vmread(VMCS_GUEST_RIP);
 	v->gpr[GPR_RSP] = x->rsp = vmread(VMCS_GUEST_RSP);
 	v->rflags = x->rflags = vmread(VMCS_GUEST_RFLAGS);
-	x->interruptibility = (uint32_t)vmread(VMCS_INTERRUPTIBILITY);
-	v->irq_blocked = x->interruptibility & (BLOCKED_BY_STI | BLOCKED_BY_MOV_SS);
-	v->nmi_blocked = x->interruptibility & BLOCKED_BY_NMI;
 	v->cr8 = *vmx_tpr(v) >> 4;
-	exit->insn_len = 0;
+	v->blocked = 0;
+	x->interruptibility = (uint32_t)vmread(VMCS_INTERRUPTIBILITY);
+	if (unlikely(x->interruptibility)) {
+		v->irq_blocked = x->interruptibility & (BLOCKED_BY_STI | BLOCKED_BY_MOV_SS);
+		v->nmi_blocked = x->interruptibility & BLOCKED_BY_NMI;
+	}
 	/* the frequent kinds: instructions, which cut no event off */
 	if (reason == REASON_IO) {
 		exit->raw_info1 = vmread(VMCS_QUALIFICATION);

@@ -55,10 +55,10 @@ enum vmx_switched_msr {
 
 struct vmx_vcpu {
 	/* what the VMCS holds, so that nothing is written twice */
-	uint64_t rip, rflags, rsp, tsc_offset;
+	uint64_t rflags, rsp;
 	uint32_t interruptibility, primary, tpr_threshold, vpid;
-	bool has_event;
-	/* what no field holds, while the vCPU is not loaded; CR2 always */
+	/* what no field holds, while the vCPU is not loaded: then it is in the processor, CR2 too,
+	 * for the host takes no page fault that it survives */
 	uint64_t cr2, dr6, msr[SWITCHED_COUNT];
 	/* the host's, while it is loaded */
 	uint64_t host_msr[SWITCHED_COUNT];
