@@ -59,6 +59,7 @@ static struct {
 
 	struct vm *attached;
 	struct vm *attach_first; /* the configuration's guest, until it was attached */
+	struct vm *turn;         /* whose output is looked for next */
 	struct vm *left;         /* left by the byte before: Ctrl-] again sends one */
 
 	bool held; /* an input byte that was read and not used yet */
@@ -170,21 +171,6 @@ static void show_guest_line(void *vm, const char *line)
 	terminal_line(&con.term, text);
 }
 
-/* Of one guest whose output goes to the console. */
-static void drain_unattached(struct vm *vm)
-{
-	struct guest_slot *slot = slot_of(vm);
-	uint8_t buf[256];
-	size_t n;
-
-	if (!slot)
-		return;
-	while (room_for(GUEST_WAITING) && may_interrupt() && (n = guest_read(vm, buf, sizeof(buf))))
-		guest_lines_feed(&slot->lines, buf, n, con.now, show_guest_line, vm);
-	if (room_for(GUEST_WAITING) && may_interrupt())
-		guest_lines_tick(&slot->lines, con.now, show_guest_line, vm);
-}
-
 static bool on_console(struct vm *vm)
 {
 	static struct guest_view v; /* large for a stack */
@@ -193,11 +179,52 @@ static bool on_console(struct vm *vm)
 	return v.serial == SERIAL_CONSOLE;
 }
 
+/* Shows one portion of a guest's output, if it goes to the terminal. False: nothing came. */
+static bool drain_one(struct vm *vm)
+{
+	struct guest_slot *slot;
+	uint8_t buf[256];
+	size_t n;
+
+	if (vm == con.attached) {
+		n = guest_read(vm, buf, sizeof(buf));
+		terminal_guest_bytes(&con.term, buf, n);
+		return n;
+	}
+	slot = on_console(vm) && may_interrupt() ? slot_of(vm) : NULL;
+	if (!slot)
+		return false;
+	n = guest_read(vm, buf, sizeof(buf));
+	guest_lines_feed(&slot->lines, buf, n, con.now, show_guest_line, vm);
+	return n;
+}
+
+static struct vm *next_in_turn(struct vm *vm)
+{
+	struct vm *next = guest_next(vm);
+
+	return next ? next : guest_next(NULL);
+}
+
+/* All guests take turns, also from one call to the next: none fills the line for itself. Ends when
+ * a whole round brought nothing, or there is no room. */
 static void drain_guests(void)
 {
-	for (struct vm *vm = guest_next(NULL); vm; vm = guest_next(vm))
-		if (vm != con.attached && on_console(vm))
-			drain_unattached(vm);
+	struct vm *vm = con.turn ? con.turn : guest_next(NULL), *silent_since = NULL;
+
+	while (vm && vm != silent_since && room_for(GUEST_WAITING)) {
+		if (drain_one(vm))
+			silent_since = NULL;
+		else if (!silent_since)
+			silent_since = vm;
+		con.turn = vm = next_in_turn(vm);
+	}
+	for (vm = guest_next(NULL); vm; vm = guest_next(vm)) {
+		struct guest_slot *slot = vm != con.attached && on_console(vm) ? slot_of(vm) : NULL;
+
+		if (slot && room_for(GUEST_WAITING) && may_interrupt())
+			guest_lines_tick(&slot->lines, con.now, show_guest_line, vm);
+	}
 }
 
 /* ---- the attached guest ---- */
@@ -284,15 +311,6 @@ static void leave(void)
 	terminal_line(&con.term, text);
 }
 
-static void drain_attached(void)
-{
-	uint8_t buf[256];
-	size_t n;
-
-	while (room_for(GUEST_WAITING) && (n = guest_read(con.attached, buf, sizeof(buf))))
-		terminal_guest_bytes(&con.term, buf, n);
-}
-
 /* The shell comes back when the attached guest has ended and all that it wrote was printed. */
 static void notice_end(void)
 {
@@ -301,7 +319,7 @@ static void notice_end(void)
 	uint8_t byte;
 
 	guest_look(con.attached, &v);
-	if (v.state == GUEST_RUNNING || v.state == GUEST_PAUSED || !room_for(GUEST_WAITING))
+	if (v.state == GUEST_RUNNING || v.state == GUEST_PAUSED || !room_for(LOG_WAITING))
 		return;
 	if (guest_read(con.attached, &byte, 1)) {
 		terminal_guest_bytes(&con.term, &byte, 1);
@@ -436,8 +454,6 @@ void console_poll(void)
 	con.now = uptime_ns();
 	uart_poll();
 	attach_first();
-	if (con.attached)
-		drain_attached();
 	drain_guests();
 	print_log(); /* after what led to it */
 	take_input();
@@ -452,8 +468,6 @@ void console_poll(void)
 static void flush_guests(void)
 {
 	attach_first();
-	if (con.attached)
-		drain_attached();
 	drain_guests();
 	for (unsigned i = 0; i < ARRAY_SIZE(con.slots); i++)
 		if (con.slots[i].vm && room_for(GUEST_WAITING))

@@ -252,8 +252,8 @@ static inline void vcpu_update_timer(struct vcpu *v)
 
 enum run_outcome vcpu_handle_exit(struct vcpu *v, const struct vm_exit *exit);
 
-/* A write to CR0, CR4 or CR8 (control_regs.c). True: it is done, and the instruction of that length is
- * to be moved over. */
+/* A write to CR0, CR4 or CR8 (control_regs.c). True: it is done, and the instruction of that length
+ * is to be moved over. */
 bool vcpu_write_control_reg(struct vcpu *v, const struct vm_exit *exit, unsigned *length);
 
 /* RDMSR and WRMSR of the guest. False: #GP. */

@@ -58,6 +58,9 @@ static void put_escaped(struct json_out *j, const char *value, size_t len)
 		} else if (s[i] < 0x20 || s[i] == 0x7f) {
 			snprintf(buf, sizeof(buf), "\\u%04x", s[i]);
 			put(j, buf);
+		} else if (s[i] == 0xc2 && s[i + 1] < 0xa0) { /* controls that terminals obey */
+			snprintf(buf, sizeof(buf), "\\u%04x", s[i + 1]);
+			put(j, buf);
 		} else {
 			j->put(j->ctx, value + i, n);
 		}

@@ -132,9 +132,14 @@ void log_write(enum log_level level, const char *fmt, ...)
 	len = strlen(text);
 	while (len && (text[len - 1] == '\n' || text[len - 1] == '\r'))
 		len--;
-	for (size_t i = 0; i < len; i++)
-		if ((uint8_t)text[i] < 0x20 || text[i] == 0x7f)
+	for (size_t i = 0; i < len; i++) {
+		uint8_t c = (uint8_t)text[i], before = i ? (uint8_t)text[i - 1] : 0;
+		/* U+0080 to U+009F are controls too, in UTF-8 and as bare bytes */
+		bool c1 = c >= 0x80 && c <= 0x9f && (before < 0x80 || before == 0xc2);
+
+		if (c < 0x20 || c == 0x7f || c1)
 			text[i] = '?';
+	}
 	write_line(level, text, len);
 }
 

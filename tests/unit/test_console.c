@@ -897,6 +897,42 @@ static void a_talkative_guest_does_not_shut_out(void **state)
 	line_speed = SIZE_MAX;
 }
 
+/* Of guests that never stop writing, each gets its share of the line, the attached one too. */
+static void talkative_guests_share_the_line(void **state)
+{
+	static char flood[60001];
+	size_t before;
+
+	(void)state;
+	start();
+	for (size_t i = 0; i < sizeof(flood) - 1; i++)
+		flood[i] = i % 50 == 49 ? '\n' : 'x';
+	web->v.serial = db->v.serial = SERIAL_CONSOLE;
+	guest_listen(web, true);
+	guest_listen(db, true);
+	line_speed = 100;
+	writes(web, flood);
+	writes(db, flood);
+	for (int i = 0; i < 100; i++)
+		poll();
+	assert_true(web->out_at > 2000 && db->out_at > 2000);
+	assert_in_range(web->out_at + 1000 - db->out_at, 0, 2000);
+	before = web->out_at;
+	type("attach db\r");
+	for (int i = 0; i < 100; i++)
+		poll();
+	assert_in_range(web->out_at, before + 1000, sizeof(flood) - 2);
+	assert_in_range(db->out_at, 2000, sizeof(flood) - 2);
+	/* and the shell comes back when the attached one ends, whatever the others write */
+	db->out_at = db->out_len;
+	db->v.state = GUEST_STOPPED;
+	clear();
+	for (int i = 0; i < 100 && !strstr(screen, "guest db has stopped"); i++)
+		poll();
+	assert_non_null(strstr(screen, "guest db has stopped"));
+	line_speed = SIZE_MAX;
+}
+
 static void nothing_is_lost_on_a_slow_line(void **state)
 {
 	static char text[60001];
@@ -991,6 +1027,7 @@ int main(void)
 		cmocka_unit_test_setup(a_key_cancels_the_configured_guest, setup),
 		cmocka_unit_test_setup(input_waits_for_the_guest, setup),
 		cmocka_unit_test_setup(a_talkative_guest_does_not_shut_out, setup),
+		cmocka_unit_test_setup(talkative_guests_share_the_line, setup),
 		cmocka_unit_test_setup(nothing_is_lost_on_a_slow_line, setup),
 		cmocka_unit_test_setup(flush_sends_everything, setup),
 		cmocka_unit_test_setup(the_end, setup),

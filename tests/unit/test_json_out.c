@@ -89,6 +89,7 @@ static void escapes(void **state)
 	(void)state;
 	expect_escaped("", 0, "\"\"");
 	expect_escaped("a\"b\\c/", 6, "\"a\\\"b\\\\c/\"");
+	expect_escaped("\xc2\x9b\xc2\xa0", 4, "\"\\u009b\xc2\xa0\"");
 	expect_escaped("\0\x1f\n\x7f ", 5, "\"\\u0000\\u001f\\u000a\\u007f \"");
 }
 

@@ -186,6 +186,17 @@ static void plain_text_only(void **state)
 	assert_string_equal(shown + 14, "<><next>");
 }
 
+/* U+0080 to U+009F: controls of one character, in UTF-8 and as bare bytes. */
+static void no_c1_controls(void **state)
+{
+	(void)state;
+	feed("a\xc2\x9b"
+	     "2Jb\x9b"
+	     "c\xc2\xa0\xc3\x84\xe2\x82\x80\n",
+	     0);
+	assert_string_equal(shown, "<a2Jbc\xc2\xa0\xc3\x84\xe2\x82\x80>");
+}
+
 static void partial_lines_after_a_while(void **state)
 {
 	(void)state;
@@ -262,6 +273,7 @@ int main(void)
 		cmocka_unit_test_setup(command_output, setup),
 		cmocka_unit_test_setup(whole_lines, setup_lines),
 		cmocka_unit_test_setup(plain_text_only, setup_lines),
+		cmocka_unit_test_setup(no_c1_controls, setup_lines),
 		cmocka_unit_test_setup(partial_lines_after_a_while, setup_lines),
 		cmocka_unit_test_setup(waiting_counts_from_the_first_byte, setup_lines),
 		cmocka_unit_test_setup(long_lines_are_split, setup_lines),
