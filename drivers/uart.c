@@ -43,16 +43,16 @@ enum {
 #define LSR_THRE    0x20
 #define LSR_TEMT    0x40
 
-#define FIFO_BYTES                          16
-#define STATUS_LOOKS                        #define LOOPBACK_TRIES 3
-#define DROP_BYTES                          64u
-200000                   /* each takes about 1 us on an ISA or LPC bus: some tenths of a second */
-#define DRAIN_LIMIT 2048 /* bytes of waiting output that a dying hypervisor still sends */
-#define TX_LOW      512  /* bytes left to send when more is asked for */
-#define BURSTS      64   /* FIFO fills in one poll or interrupt */
+#define FIFO_BYTES 16
+#define STATUS_LOOKS \
+	200000 /* each takes about 1 us on an ISA or LPC bus: some tenths of a second */
+#define LOOPBACK_TRIES 3
+#define DROP_BYTES     64u
+#define DRAIN_LIMIT    2048 /* bytes of waiting output that a dying hypervisor still sends */
+#define TX_LOW         512  /* bytes left to send when more is asked for */
+#define BURSTS         64   /* FIFO fills in one poll or interrupt */
 
-	static uint8_t tx_bytes[TX_RING],
-	rx_bytes[RX_RING];
+static uint8_t tx_bytes[TX_RING], rx_bytes[RX_RING];
 
 static struct uart {
 	enum {

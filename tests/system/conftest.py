@@ -3,6 +3,12 @@
 Each test that uses `boot` runs on every platform (platforms.py), except where its marker says that it
 cannot; --platform chooses one of them. What came of it is left in build/system/results-PLATFORM.json,
 from which tests/run makes a table.
+
+What a multiboot guest prints to the console is kept in build/system/output/PLATFORM: tests/run compares it
+between the platforms, where it must be the same to the byte. A test whose guest prints what may vary says
+so:
+
+    @pytest.mark.output_varies(reason="it prints for as long as it is let")
 """
 
 import fnmatch
@@ -28,6 +34,8 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "long: takes minutes; only with --long (make test-long)")
     config.addinivalue_line("markers", "platforms(pattern, ..., reason): the test can run only on "
                                        "the platforms with such names")
+    config.addinivalue_line("markers", "output_varies(reason): its guests' output is not compared "
+                                       "between platforms")
     config.skerry_results = {}
     if config.getoption("--platform"):  # others may run beside this one
         images.FOLDER = os.path.join(images.FOLDER, config.getoption("--platform"))
@@ -133,6 +141,28 @@ def pytest_sessionfinish(session):
 
 # ---- a running machine ----
 
+def printing_guests(config):
+    """Names of the tiny guests whose output goes to the console."""
+    if not isinstance(config, dict):
+        return []
+    return [g["name"] for g in config["guests"]
+            if "multiboot" in g["boot"] and g.get("serial") == "console"]
+
+
+def keep_output(item, platform, machines):
+    marker = item.get_closest_marker("output_varies")
+    assert not marker or marker.kwargs.get("reason"), "the marker output_varies needs a reason"
+    lines = [f"{name}: {line}" for machine, _, names in machines for name in names
+             for line in machine.guest_lines(name)]
+    if marker or not lines:
+        return
+    folder = os.path.join(skerry.SYSTEM, "output", platform.name)
+    os.makedirs(folder, exist_ok=True)
+    file = re.sub(r"[^\w.-]+", "_", row_of(item)[1])
+    with open(os.path.join(folder, file), "w", encoding="utf-8") as f:
+        f.write("\n".join(lines) + "\n")
+
+
 @pytest.fixture
 def boot(request, platform):
     """boot(config, files=…, append=…, cpus=…, memory=…, firmware=…, …): a running Skerry. `config`
@@ -148,11 +178,13 @@ def boot(request, platform):
         iso = make(" ".join(words + ([append] if append else [])))
         log = os.path.join(skerry.SYSTEM, name + (f".{len(machines)}" if machines else "") + ".log")
         machine = skerry.Skerry(platform, iso, log, **options)
-        machines.append((machine, log))
+        machines.append((machine, log, printing_guests(config)))
         return machine
 
     yield start
-    for machine, log in machines:
+    if not getattr(request.node, "failed", False):
+        keep_output(request.node, platform, machines)
+    for machine, log, _ in machines:
         machine.close()
         if getattr(request.node, "failed", False):
             with open(log, encoding="utf-8", errors="replace") as f:

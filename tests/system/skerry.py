@@ -101,6 +101,13 @@ class Skerry:
         self.send(DETACH)
         self.prompt()
 
+    def guest_lines(self, name):
+        """The lines that an unattached guest has printed to the console so far."""
+        self.log.flush()
+        with open(self.log.name, encoding="utf-8", errors="replace", newline="") as f:
+            text = re.sub(r"\x1b\[K", "\n", f.read())
+        return re.findall(rf"(?m)^{re.escape(name)}: ([^\r\n]*)", text)
+
     # ---- the end ----
 
     def wait(self, timeout=None):

@@ -110,3 +110,7 @@ test_gwalk_random_SRC := $(test_gwalk_SRC)
 
 UNIT_TESTS += test_fetch
 test_fetch_SRC := guests/fetch.c guests/gwalk.c mm/gmem.c
+
+UNIT_TESTS += test_vmx_controls test_vmx_decode
+test_vmx_controls_SRC := arch/x86/vmx/controls.c lib/reason.c
+test_vmx_decode_SRC := arch/x86/vmx/decode.c arch/x86/vmx/permissions.c arch/x86/vmx/ept.c
