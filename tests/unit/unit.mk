@@ -114,3 +114,8 @@ test_fetch_SRC := guests/fetch.c guests/gwalk.c mm/gmem.c
 UNIT_TESTS += test_vmx_controls test_vmx_decode
 test_vmx_controls_SRC := arch/x86/vmx/controls.c lib/reason.c
 test_vmx_decode_SRC := arch/x86/vmx/decode.c arch/x86/vmx/permissions.c arch/x86/vmx/ept.c
+
+UNIT_TESTS += test_emulate
+test_emulate_SRC := guests/emulate.c guests/emul_decode.c guests/emul_alu.c guests/fetch.c \
+	guests/gwalk.c mm/gmem.c
+test_emulate_OBJ := $(ZYDIS_OBJS_HOST)
