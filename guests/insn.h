@@ -52,21 +52,10 @@ enum insn_kind {
 	INSN_VMCALL,  /* 0F 01 C1 */
 	INSN_VMMCALL, /* 0F 01 D9 */
 	INSN_XSETBV,
-	INSN_RDPMC,
-	INSN_RDTSC,
-	INSN_RDTSCP,
 	INSN_INVD,
 	INSN_WBINVD, /* and WBNOINVD */
 	INSN_PAUSE,
-	INSN_MOV_CR, /* MOV to or from CR0, CR2, CR3, CR4, CR8; CLTS; LMSW; SMSW */
-	INSN_INVLPGA,
-	INSN_MONITOR,
-	INSN_MWAIT,
 	INSN_IO, /* IN, OUT, INS, OUTS in every form */
-	INSN_INT3,
-	INSN_INTO,
-	INSN_INT_N,
-	INSN_INT1,
 	INSN_KIND_COUNT,
 };
 
@@ -99,26 +88,11 @@ struct insn_usual {
 	}
 
 static const struct insn_usual insn_usual[INSN_KIND_COUNT] = {
-	[INSN_CPUID] = INSN_TWO(0x0f, 0xa2),
-	[INSN_RDMSR] = INSN_TWO(0x0f, 0x32),
-	[INSN_WRMSR] = INSN_TWO(0x0f, 0x30),
-	[INSN_HLT] = INSN_ONE(0xf4),
-	[INSN_VMCALL] = INSN_THREE(0x0f, 0x01, 0xc1),
-	[INSN_VMMCALL] = INSN_THREE(0x0f, 0x01, 0xd9),
-	[INSN_XSETBV] = INSN_THREE(0x0f, 0x01, 0xd1),
-	[INSN_RDPMC] = INSN_TWO(0x0f, 0x33),
-	[INSN_RDTSC] = INSN_TWO(0x0f, 0x31),
-	[INSN_RDTSCP] = INSN_THREE(0x0f, 0x01, 0xf9),
-	[INSN_INVD] = INSN_TWO(0x0f, 0x08),
-	[INSN_WBINVD] = INSN_TWO(0x0f, 0x09),
-	[INSN_PAUSE] = INSN_TWO(0xf3, 0x90),
-	[INSN_INVLPGA] = INSN_THREE(0x0f, 0x01, 0xdf),
-	[INSN_MONITOR] = INSN_THREE(0x0f, 0x01, 0xc8),
-	[INSN_MWAIT] = INSN_THREE(0x0f, 0x01, 0xc9),
-	[INSN_INT3] = INSN_ONE(0xcc),
-	[INSN_INTO] = INSN_ONE(0xce),
-	[INSN_INT_N] = {0xcd, 0xff, 2},
-	[INSN_INT1] = INSN_ONE(0xf1),
+	[INSN_CPUID] = INSN_TWO(0x0f, 0xa2),          [INSN_RDMSR] = INSN_TWO(0x0f, 0x32),
+	[INSN_WRMSR] = INSN_TWO(0x0f, 0x30),          [INSN_HLT] = INSN_ONE(0xf4),
+	[INSN_VMCALL] = INSN_THREE(0x0f, 0x01, 0xc1), [INSN_VMMCALL] = INSN_THREE(0x0f, 0x01, 0xd9),
+	[INSN_XSETBV] = INSN_THREE(0x0f, 0x01, 0xd1), [INSN_INVD] = INSN_TWO(0x0f, 0x08),
+	[INSN_WBINVD] = INSN_TWO(0x0f, 0x09),         [INSN_PAUSE] = INSN_TWO(0xf3, 0x90),
 };
 
 /* What a MOV to or from a control register (and CLTS, LMSW, SMSW) at `buf` does. */

@@ -84,14 +84,11 @@ unsigned insn_length(enum insn_kind kind, const struct code_context *ctx, const 
 		     unsigned n)
 {
 	unsigned skip, length = usual_length(kind, buf, n);
-	struct insn_mov_cr mov;
 	uint8_t rex;
 	bool rep;
 
 	if (length)
 		return length;
-	if (kind == INSN_MOV_CR)
-		return insn_decode_mov_cr(ctx, buf, n, &mov) ? mov.length : 0;
 	skip = prefixes(ctx, buf, n, &rep, &rex);
 	if (kind == INSN_PAUSE) /* the opcode is NOP's without its prefix */
 		return rep && skip < n && buf[skip] == 0x90 ? skip + 1 : 0;
