@@ -296,6 +296,23 @@ static void test_refused_registers(void **state)
 	ACCEPTED(s.cr0 |= CR0_NW | CR0_CD); /* which an entry does not load */
 }
 
+/* What no field holds is loaded by instructions, and each of them faults in the host for a value
+ * that it does not take. */
+static void test_refused_msrs(void **state)
+{
+	(void)state;
+	REFUSED(s.lstar = BIT(47));
+	REFUSED(s.cstar = BIT(63));
+	REFUSED(s.kernel_gs_base = 0xffff7fffffffffff);
+	REFUSED(s.sfmask = BIT(32));
+	REFUSED(s.dr6 |= BIT(32));
+	REFUSED(s.dr6 |= BIT(63));
+	REFUSED(s.sysenter_esp = BIT(50));
+	REFUSED(s.sysenter_eip = BIT(50));
+	ACCEPTED(s.lstar = s.cstar = s.kernel_gs_base = BIT(47) - 1);
+	ACCEPTED(s.star = UINT64_MAX; s.sfmask = UINT32_MAX; s.dr6 = UINT32_MAX);
+}
+
 static void test_refused_segments(void **state)
 {
 	(void)state;
@@ -310,6 +327,9 @@ static void test_refused_segments(void **state)
 	REFUSED(s.seg[SEG_FS].base = BIT(47));
 	REFUSED(s.gdtr.base = BIT(47));
 	REFUSED(s.idtr.base = BIT(47));
+	/* the privilege level is that of SS */
+	REFUSED(s.cpl = 3);
+	REFUSED(s.seg[SEG_SS].attr |= SEG_ATTR_DPL; s.seg[SEG_CS].attr |= SEG_ATTR_DPL);
 	ACCEPTED(s.seg[SEG_SS].attr |= SEG_ATTR_DPL; s.seg[SEG_CS].attr |= SEG_ATTR_DPL; s.cpl = 3);
 }
 
@@ -603,6 +623,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_power_on, setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_rflags, setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_refused_registers, setup, fixture_teardown),
+		cmocka_unit_test_setup_teardown(test_refused_msrs, setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_refused_segments, setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_access_rights, setup, fixture_teardown),
 		cmocka_unit_test_setup_teardown(test_segment_fields, setup, fixture_teardown),
