@@ -75,12 +75,13 @@ VMX_AUDIT_SRC := arch/x86/vmx/audit.c arch/x86/vmx/audit_controls.c arch/x86/vmx
 test_vmx_audit_SRC := $(VMX_AUDIT_SRC) lib/reason.c
 
 # the whole back end on a processor that is played
-UNIT_TESTS += test_vmx_state
+UNIT_TESTS += test_vmx_state test_vmx_run
 VMX_SRC := arch/x86/vmx/controls.c arch/x86/vmx/decode.c arch/x86/vmx/enable.c arch/x86/vmx/ept.c \
 	arch/x86/vmx/explain.c arch/x86/vmx/load.c arch/x86/vmx/permissions.c \
 	arch/x86/vmx/state.c arch/x86/vmx/vmx.c $(VMX_AUDIT_SRC) arch/x86/state.c \
 	arch/x86/tag_pool.c lib/reason.c tests/unit/vmx_processor.c
 test_vmx_state_SRC := $(VMX_SRC)
+test_vmx_run_SRC := $(VMX_SRC)
 
 UNIT_TESTS += test_string test_symbols test_oops_words
 test_string_SRC :=
