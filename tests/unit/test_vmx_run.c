@@ -398,6 +398,12 @@ static void test_interrupted(void **state)
 	assert_int_equal(at_entry(VMCS_ENTRY_EVENT_ERROR), 6);
 	assert_int_equal(processor_core()->cr2, 0x123000);
 
+	processor_core()->dr6 = 0xffff4ff1; /* set already */
+	with(VMCS_VECTORING, 0x80000301);
+	exit_with(REASON_EPT_VIOLATION, EPT_ACCESS_WRITE);
+	run();
+	assert_int_equal(at_entry(VMCS_ENTRY_EVENT), 0x80000301);
+	assert_int_equal(processor_core()->dr6, 0xffff4ff1);
 	/* INT n simply executes again */
 	with(VMCS_VECTORING, 0x80000480);
 	exit_with(REASON_EPT_VIOLATION, EPT_ACCESS_WRITE);
