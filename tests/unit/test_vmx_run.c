@@ -673,6 +673,23 @@ static void test_failed_entries(void **state)
 	assert_true(v->launched);
 }
 
+/* What was written for an entry that failed is not taken for what the guest left. */
+static void test_after_failure(void **state)
+{
+	const uint64_t rsp = v->gpr[GPR_RSP], rflags = v->rflags;
+
+	(void)state;
+	run();
+	fate = ENTRY_REFUSED;
+	v->gpr[GPR_RSP] = 0x1234;
+	v->rflags |= RFLAGS_ZF;
+	run();
+	fate = ENTRY_WORKS;
+	v->gpr[GPR_RSP] = rsp;
+	v->rflags = rflags;
+	run();
+}
+
 /* ---- whose translations are whose ---- */
 
 static void flush_linear(struct hv_vcpu *who)
@@ -938,6 +955,7 @@ int main(void)
 		TEST(test_other_exits),
 		TEST(test_exceptions),
 		TEST(test_failed_entries),
+		TEST(test_after_failure),
 		TEST(test_flush),
 		TEST(test_wrap),
 		TEST(test_other_core),

@@ -131,9 +131,13 @@ void vmx_before_entry(struct hv_vcpu *v)
 		vmwrite(VMCS_GUEST_RFLAGS, v->rflags);
 }
 
-/* No entry at all (VMfail), or one that was refused. The fields are as they were. */
+/* No entry at all (VMfail), or one that was refused. The fields are as they were written for it. */
 static __cold void entry_failed(struct hv_vcpu *v, struct vm_exit *exit, uint32_t reason)
 {
+	struct vmx_vcpu *x = vmx_vcpu_of(v);
+
+	x->rsp = v->gpr[GPR_RSP];
+	x->rflags = v->rflags;
 	exit->kind = EXIT_ENTRY_FAILED;
 	exit->raw_code = reason;
 	exit->raw_info1 = reason ? vmread(VMCS_QUALIFICATION) : vmread(VMCS_INSN_ERROR);
