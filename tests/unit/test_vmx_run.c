@@ -690,6 +690,20 @@ static void test_after_failure(void **state)
 	run();
 }
 
+/* Nor does an event of it come to a guest that begins again with another state. */
+static void test_event_after_failure(void **state)
+{
+	(void)state;
+	run();
+	fate = ENTRY_REFUSED;
+	v->inject = (struct vcpu_event){.kind = EVENT_INTERRUPT, .vector = 0x31};
+	run();
+	fate = ENTRY_WORKS;
+	in_long_mode(v);
+	run();
+	assert_false(at_entry(VMCS_ENTRY_EVENT) & EVENT_VALID);
+}
+
 /* ---- whose translations are whose ---- */
 
 static void flush_linear(struct hv_vcpu *who)
@@ -956,6 +970,7 @@ int main(void)
 		TEST(test_exceptions),
 		TEST(test_failed_entries),
 		TEST(test_after_failure),
+		TEST(test_event_after_failure),
 		TEST(test_flush),
 		TEST(test_wrap),
 		TEST(test_other_core),

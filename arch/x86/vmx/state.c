@@ -306,6 +306,7 @@ int vmx_set_state(struct hv_vcpu *v, const struct vcpu_state *in, struct reason 
 	x->interruptibility = 0;
 	vmwrite(VMCS_INTERRUPTIBILITY, 0);
 	vmwrite(VMCS_PENDING_DEBUG, 0);
+	vmwrite(VMCS_ENTRY_EVENT, 0); /* a failed entry leaves its event there */
 	v->flush_wanted = true;
 	vmx_return(v, b);
 	return 0;
