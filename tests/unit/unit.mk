@@ -89,7 +89,7 @@ test_symbols_SRC := arch/x86/symbols.c
 test_oops_words_SRC := arch/x86/oops_words.c
 
 UNIT_TESTS += test_slpt
-test_slpt_SRC := mm/slpt.c arch/x86/svm/npt.c
+test_slpt_SRC := mm/slpt.c arch/x86/svm/npt.c arch/x86/vmx/ept.c
 
 UNIT_TESTS += test_serial test_pvclock
 test_serial_SRC := guests/serial.c
