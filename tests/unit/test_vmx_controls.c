@@ -128,6 +128,83 @@ static void what_is_required(void **state)
 	assert_lacks("EFER.LMA");
 }
 
+/* Each is refused in a sentence with its name, as the Intel SDM has it. */
+static void what_is_required_is_named(void **state)
+{
+	static const struct {
+		size_t word;
+		unsigned bit;
+		const char *name;
+	} rows[] = {
+#define ROW(word, bit, name) {offsetof(struct vmx_capabilities, word), bit, "\"" name "\""}
+		ROW(pin, 32 + 0, "external-interrupt exiting"),
+		ROW(pin, 32 + 3, "NMI exiting"),
+		ROW(pin, 32 + 5, "virtual NMIs"),
+		ROW(primary, 32 + 2, "interrupt-window exiting"),
+		ROW(primary, 32 + 3, "use TSC offsetting"),
+		ROW(primary, 32 + 7, "HLT exiting"),
+		ROW(primary, 32 + 10, "MWAIT exiting"),
+		ROW(primary, 32 + 11, "RDPMC exiting"),
+		ROW(primary, 32 + 21, "use TPR shadow"),
+		ROW(primary, 32 + 22, "NMI-window exiting"),
+		ROW(primary, 32 + 25, "use I/O bitmaps"),
+		ROW(primary, 32 + 28, "use MSR bitmaps"),
+		ROW(primary, 32 + 29, "MONITOR exiting"),
+		ROW(primary, 32 + 31, "secondary controls (EPT)"),
+		ROW(secondary, 32 + 1, "EPT"),
+		ROW(secondary, 32 + 3, "enable RDTSCP"),
+		ROW(secondary, 32 + 6, "WBINVD exiting"),
+		ROW(secondary, 32 + 7, "unrestricted guest"),
+		ROW(secondary, 32 + 12, "enable INVPCID"),
+		ROW(exit, 32 + 2, "save debug controls"),
+		ROW(exit, 32 + 9, "host address-space size"),
+		ROW(exit, 32 + 18, "save IA32_PAT"),
+		ROW(exit, 32 + 19, "load IA32_PAT"),
+		ROW(exit, 32 + 20, "save IA32_EFER"),
+		ROW(exit, 32 + 21, "load IA32_EFER"),
+		ROW(entry, 32 + 2, "load debug controls"),
+		ROW(entry, 32 + 9, "IA-32e mode guest"),
+		ROW(entry, 32 + 14, "load IA32_PAT"),
+		ROW(entry, 32 + 15, "load IA32_EFER"),
+		ROW(ept_vpid, 6, "EPT page walks of four levels"),
+		ROW(ept_vpid, 14, "write-back EPT paging structures"),
+		ROW(ept_vpid, 16, "EPT pages of 2 MiB"),
+		ROW(ept_vpid, 20, "INVEPT"),
+		ROW(ept_vpid, 25, "single-context INVEPT"),
+		ROW(ept_vpid, 26, "all-context INVEPT"),
+		ROW(misc, 5, "EFER.LMA in the VM-entry controls"),
+#undef ROW
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+		*(uint64_t *)(void *)((uint8_t *)&c + rows[i].word) &= ~BIT(rows[i].bit);
+		assert_lacks(rows[i].name);
+	}
+}
+
+/* Whatever else the processor wants set is set, also a window: it would refuse the entry. */
+static void what_must_be(void **state)
+{
+	const uint32_t forbidden = PRIMARY_CR3_LOAD | PRIMARY_CR3_STORE | PRIMARY_INVLPG;
+
+	(void)state;
+	for (unsigned bit = 0; bit < 32; bit++) {
+		setup(NULL);
+		c.pin |= BIT(bit);
+		c.secondary |= BIT(bit);
+		c.exit |= BIT(bit);
+		c.entry |= BIT(bit) & ~(uint64_t)ENTRY_CTL_LONG_MODE; /* the guest's affair */
+		c.primary |= BIT(bit) & ~(uint64_t)forbidden;
+		assert_int_equal(choose(), 0);
+		assert_int_equal(out.pin & (uint32_t)c.pin, (uint32_t)c.pin);
+		assert_int_equal(out.primary & (uint32_t)c.primary, (uint32_t)c.primary);
+		assert_int_equal(out.secondary & (uint32_t)c.secondary, (uint32_t)c.secondary);
+		assert_int_equal(out.exit & (uint32_t)c.exit, (uint32_t)c.exit);
+		assert_int_equal(out.entry & (uint32_t)c.entry, (uint32_t)c.entry);
+	}
+}
+
 static void what_is_forbidden(void **state)
 {
 	static const uint32_t bits[] = {PRIMARY_CR3_LOAD, PRIMARY_CR3_STORE, PRIMARY_INVLPG};
@@ -214,6 +291,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(all_there, setup),
 		cmocka_unit_test_setup(what_is_required, setup),
+		cmocka_unit_test_setup(what_is_required_is_named, setup),
+		cmocka_unit_test_setup(what_must_be, setup),
 		cmocka_unit_test_setup(what_is_forbidden, setup),
 		cmocka_unit_test_setup(instructions, setup),
 		cmocka_unit_test_setup(ept_and_vpid, setup),
