@@ -119,3 +119,6 @@ UNIT_TESTS += test_emulate
 test_emulate_SRC := guests/emulate.c guests/emul_decode.c guests/emul_alu.c guests/fetch.c \
 	guests/gwalk.c mm/gmem.c
 test_emulate_OBJ := $(ZYDIS_OBJS_HOST)
+
+UNIT_TESTS += test_emul_alu
+test_emul_alu_SRC := guests/emul_alu.c
