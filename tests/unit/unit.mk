@@ -122,3 +122,6 @@ test_emulate_OBJ := $(ZYDIS_OBJS_HOST)
 
 UNIT_TESTS += test_emul_alu
 test_emul_alu_SRC := guests/emul_alu.c
+
+UNIT_TESTS += test_insn_length
+test_insn_length_SRC := guests/insn_length.c mm/gmem.c
