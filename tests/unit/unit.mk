@@ -109,3 +109,6 @@ test_gwalk_random_SRC := $(test_gwalk_SRC)
 
 UNIT_TESTS += test_fetch
 test_fetch_SRC := guests/fetch.c guests/gwalk.c mm/gmem.c
+
+UNIT_TESTS += test_emul_alu
+test_emul_alu_SRC := guests/emul_alu.c
