@@ -112,3 +112,6 @@ test_fetch_SRC := guests/fetch.c guests/gwalk.c mm/gmem.c
 
 UNIT_TESTS += test_emul_alu
 test_emul_alu_SRC := guests/emul_alu.c
+
+UNIT_TESTS += test_insn_length
+test_insn_length_SRC := guests/insn_length.c mm/gmem.c $(ZYDIS_OBJS_HOST)
