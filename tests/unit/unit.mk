@@ -125,3 +125,4 @@ test_emul_alu_SRC := guests/emul_alu.c
 
 UNIT_TESTS += test_insn_length
 test_insn_length_SRC := guests/insn_length.c mm/gmem.c
+test_insn_length_OBJ := $(ZYDIS_OBJS_HOST)
