@@ -74,13 +74,22 @@ VMX_AUDIT_SRC := arch/x86/vmx/audit.c arch/x86/vmx/audit_controls.c arch/x86/vmx
 	arch/x86/vmx/audit_host.c arch/x86/vmx/audit_segments.c
 test_vmx_audit_SRC := $(VMX_AUDIT_SRC) lib/reason.c
 
+# the whole back end on a processor that is played
+UNIT_TESTS += test_vmx_state test_vmx_run
+VMX_SRC := arch/x86/vmx/controls.c arch/x86/vmx/decode.c arch/x86/vmx/enable.c arch/x86/vmx/ept.c \
+	arch/x86/vmx/explain.c arch/x86/vmx/load.c arch/x86/vmx/permissions.c \
+	arch/x86/vmx/state.c arch/x86/vmx/vmx.c $(VMX_AUDIT_SRC) arch/x86/state.c \
+	arch/x86/tag_pool.c lib/reason.c tests/unit/vmx_processor.c
+test_vmx_state_SRC := $(VMX_SRC)
+test_vmx_run_SRC := $(VMX_SRC)
+
 UNIT_TESTS += test_string test_symbols test_oops_words
 test_string_SRC :=
 test_symbols_SRC := arch/x86/symbols.c
 test_oops_words_SRC := arch/x86/oops_words.c
 
 UNIT_TESTS += test_slpt
-test_slpt_SRC := mm/slpt.c arch/x86/svm/npt.c
+test_slpt_SRC := mm/slpt.c arch/x86/svm/npt.c arch/x86/vmx/ept.c
 
 UNIT_TESTS += test_serial test_pvclock
 test_serial_SRC := guests/serial.c

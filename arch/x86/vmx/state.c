@@ -10,6 +10,7 @@
  */
 #include "arch/x86/vmx/vmx.h"
 
+#include "arch/x86/vmx/audit_parts.h"
 #include "arch/x86/vmx/insn.h"
 
 static uint64_t cr0_mask(void)
@@ -193,10 +194,32 @@ void vmx_get_state(const struct hv_vcpu *v, struct vcpu_state *out)
 	vmx_return(v, b);
 }
 
+/* What no field of the VMCS holds is loaded by instructions, which would fault in the host for a
+ * value that no guest can have. And there is no other privilege level than that of SS. */
+static int check_outside(const struct vmx_audit *a, const struct vcpu_state *s, struct reason *why)
+{
+	unsigned dpl = s->seg[SEG_SS].attr >> 5 & 3;
+	int err;
+
+	if ((err = audit_canonical(a, "guest LSTAR", s->lstar, why)) ||
+	    (err = audit_canonical(a, "guest CSTAR", s->cstar, why)) ||
+	    (err = audit_canonical(a, "guest kernel GS base", s->kernel_gs_base, why)))
+		return err;
+	if (s->sfmask >> 32)
+		return BROKEN("guest SFMASK", s->sfmask, "bits 63:32 must be 0");
+	if (s->dr6 >> 32)
+		return BROKEN("guest DR6", s->dr6, "bits 63:32 must be 0");
+	if (s->cpl != dpl)
+		return BROKEN("guest privilege level", s->cpl, "differs from the DPL %u of SS",
+			      dpl);
+	return 0;
+}
+
 /* Would the processor enter a guest with this state? The rest is as the VMCS has it. */
 static int check_state(const struct hv_vcpu *v, const struct vcpu_state *s, struct reason *why)
 {
 	struct vmx_audit a;
+	int err;
 
 	vmx_copy(v, &a);
 	a.guest.cr0 = real_cr0(s->cr0);
@@ -225,7 +248,8 @@ static int check_state(const struct hv_vcpu *v, const struct vcpu_state *s, stru
 	if (s->efer & EFER_LMA)
 		a.entry.value |= ENTRY_CTL_LONG_MODE;
 	a.entry_event = 0;
-	return vmx_audit_guest(&a, why);
+	err = vmx_audit_guest(&a, why);
+	return err ? err : check_outside(&a, s, why);
 }
 
 int vmx_set_state(struct hv_vcpu *v, const struct vcpu_state *in, struct reason *why)
@@ -282,6 +306,7 @@ int vmx_set_state(struct hv_vcpu *v, const struct vcpu_state *in, struct reason 
 	x->interruptibility = 0;
 	vmwrite(VMCS_INTERRUPTIBILITY, 0);
 	vmwrite(VMCS_PENDING_DEBUG, 0);
+	vmwrite(VMCS_ENTRY_EVENT, 0); /* a failed entry leaves its event there */
 	v->flush_wanted = true;
 	vmx_return(v, b);
 	return 0;

@@ -131,9 +131,13 @@ void vmx_before_entry(struct hv_vcpu *v)
 		vmwrite(VMCS_GUEST_RFLAGS, v->rflags);
 }
 
-/* No entry at all (VMfail), or one that was refused. The fields are as they were. */
+/* No entry at all (VMfail), or one that was refused. The fields are as they were written for it. */
 static __cold void entry_failed(struct hv_vcpu *v, struct vm_exit *exit, uint32_t reason)
 {
+	struct vmx_vcpu *x = vmx_vcpu_of(v);
+
+	x->rsp = v->gpr[GPR_RSP];
+	x->rflags = v->rflags;
 	exit->kind = EXIT_ENTRY_FAILED;
 	exit->raw_code = reason;
 	exit->raw_info1 = reason ? vmread(VMCS_QUALIFICATION) : vmread(VMCS_INSN_ERROR);
@@ -167,6 +171,17 @@ static bool nmi_unblocked(const struct vm_exit *exit, uint32_t reason)
 	return reason == REASON_EXCEPTION && (vmread(VMCS_EXIT_EVENT) & EVENT_NMI_UNBLOCKING);
 }
 
+/* A page fault wrote CR2 before its delivery began, and a debug exception DR6; delivering it again
+ * writes the same again. */
+static uint64_t payload_of(const struct vcpu_event *e)
+{
+	if (e->kind != EVENT_EXCEPTION)
+		return 0;
+	if (e->vector == VEC_PF)
+		return read_cr2();
+	return e->vector == VEC_DB ? read_dr6() & DR6_BREAKPOINTS : 0;
+}
+
 /* Exits that do not come from an instruction that is to be done for the guest, or may have cut off
  * the delivery of an event. */
 static __noinline void decode_rest(struct hv_vcpu *v, struct vm_exit *exit, uint32_t reason)
@@ -180,12 +195,7 @@ static __noinline void decode_rest(struct hv_vcpu *v, struct vm_exit *exit, uint
 	if (unlikely(vectoring & EVENT_VALID)) {
 		exit->interrupted =
 			vmx_event_decode(vectoring, (uint32_t)vmread(VMCS_VECTORING_ERROR));
-		/* a page fault wrote CR2 before its delivery began, and delivering it again writes
-		 * it again */
-		exit->interrupted.payload = exit->interrupted.kind == EVENT_EXCEPTION &&
-							    exit->interrupted.vector == VEC_PF
-						    ? read_cr2()
-						    : 0;
+		exit->interrupted.payload = payload_of(&exit->interrupted);
 		v->inject = exit->interrupted;
 	} else if (unlikely(nmi_unblocked(exit, reason))) {
 		v->nmi_blocked = true;
