@@ -91,7 +91,7 @@ int guest_stats(struct vm *vm, unsigned vcpu, struct guest_stats *out)
 	if (!v)
 		return ERR_NOT_FOUND;
 	memcpy(out->exits, v->exits, sizeof(out->exits));
-	out->run_ns = tsc_to_ns(v->run_ticks);
+	out->run_ns = tsc_to_ns(vcpu_run_ticks(v));
 	out->injected = v->injected;
 	return 0;
 }

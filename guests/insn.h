@@ -102,7 +102,7 @@ struct insn_mov_cr {
 	bool write; /* to the control register */
 	bool clts, lmsw, smsw;
 	uint8_t gpr; /* register operand, hardware encoding (0 = RAX … 15) */
-	bool memory; /* LMSW or SMSW with a memory operand: the caller refuses with #UD */
+	bool memory; /* LMSW or SMSW with a memory operand: no register counts */
 };
 bool insn_decode_mov_cr(const struct code_context *ctx, const uint8_t *buf, unsigned n,
 			struct insn_mov_cr *out);

@@ -21,28 +21,34 @@ static bool is_legacy_prefix(uint8_t b)
 	}
 }
 
-/* Bytes of prefixes before the opcode. `rep`: F3 is the last of the repeat prefixes. `*rex` is the
- * REX prefix that counts, or 0. */
-static unsigned prefixes(const struct code_context *c, const uint8_t *buf, unsigned n, bool *rep,
-			 uint8_t *rex)
+struct prefixes {
+	unsigned length; /* bytes before the opcode */
+	bool rep;        /* F3 is the last of the repeat prefixes */
+	bool lock, address;
+	uint8_t rex; /* the REX prefix that counts, or 0 */
+};
+
+static struct prefixes prefixes(const struct code_context *c, const uint8_t *buf, unsigned n)
 {
+	struct prefixes p = {0};
 	unsigned i = 0;
 
-	*rep = false;
-	*rex = 0;
 	while (i < n) {
 		if (is_legacy_prefix(buf[i])) {
-			*rex = 0; /* a REX that is not right before the opcode is ignored */
+			p.rex = 0; /* a REX that is not right before the opcode is ignored */
 			if (buf[i] == 0xf3 || buf[i] == 0xf2)
-				*rep = buf[i] == 0xf3;
+				p.rep = buf[i] == 0xf3;
+			p.lock |= buf[i] == 0xf0;
+			p.address |= buf[i] == 0x67;
 		} else if (code_is_64bit(c) && (buf[i] & 0xf0) == 0x40) {
-			*rex = buf[i];
+			p.rex = buf[i];
 		} else {
 			break;
 		}
 		i++;
 	}
-	return i;
+	p.length = i;
+	return p;
 }
 
 /* Up to four bytes as a word; those that are not there are zero. */
@@ -84,14 +90,17 @@ unsigned insn_length(enum insn_kind kind, const struct code_context *ctx, const 
 		     unsigned n)
 {
 	unsigned skip, length = usual_length(kind, buf, n);
-	uint8_t rex;
-	bool rep;
+	struct prefixes p;
 
 	if (length)
 		return length;
-	skip = prefixes(ctx, buf, n, &rep, &rex);
-	if (kind == INSN_PAUSE) /* the opcode is NOP's without its prefix */
-		return rep && skip < n && buf[skip] == 0x90 ? skip + 1 : 0;
+	n = MIN(n, (unsigned)INSN_MAX_BYTES);
+	p = prefixes(ctx, buf, n);
+	skip = p.length;
+	if (p.lock) /* #UD, with all of these */
+		return 0;
+	if (kind == INSN_PAUSE) /* the opcode is NOP's without its prefix, XCHG R8's with REX.B */
+		return p.rep && !(p.rex & 1) && skip < n && buf[skip] == 0x90 ? skip + 1 : 0;
 	length = kind == INSN_IO ? io_length(buf + skip, n - skip)
 				 : usual_length(kind, buf + skip, n - skip);
 	return length ? skip + length : 0;
@@ -131,27 +140,30 @@ static unsigned modrm_length(const uint8_t *buf, unsigned n, bool address16)
 	return length <= n ? length : 0;
 }
 
-static bool has_prefix(const uint8_t *buf, unsigned n, uint8_t prefix)
+/* CR0, CR2, CR3, CR4 and CR8 exist. */
+static bool cr_exists(uint8_t cr)
 {
-	for (unsigned i = 0; i < n; i++) {
-		if (buf[i] == prefix)
-			return true;
-	}
-	return false;
+	return cr < 16 && (BIT32(0) | BIT32(2) | BIT32(3) | BIT32(4) | BIT32(8)) >> cr & 1;
 }
 
 bool insn_decode_mov_cr(const struct code_context *ctx, const uint8_t *buf, unsigned n,
 			struct insn_mov_cr *out)
 {
 	unsigned skip, length;
-	bool rep, code32, address16;
-	uint8_t rex, op, modrm;
+	bool code32, address16;
+	struct prefixes p;
+	uint8_t op, modrm;
 
-	skip = prefixes(ctx, buf, n, &rep, &rex);
+	n = MIN(n, (unsigned)INSN_MAX_BYTES);
+	p = prefixes(ctx, buf, n);
+	skip = p.length;
 	*out = (struct insn_mov_cr){0};
 	if (n - skip < 2 || buf[skip] != 0x0f)
 		return false;
 	op = buf[skip + 1];
+	/* LOCK is legal with MOV alone */
+	if (p.lock && op != 0x20 && op != 0x22)
+		return false;
 	if (op == 0x06) { /* CLTS */
 		out->clts = true;
 		out->write = true;
@@ -161,12 +173,15 @@ bool insn_decode_mov_cr(const struct code_context *ctx, const uint8_t *buf, unsi
 	if (n - skip < 3)
 		return false;
 	modrm = buf[skip + 2];
-	out->gpr = (uint8_t)((modrm & 7) | (rex & 1 ? 8 : 0));
+	out->gpr = (uint8_t)((modrm & 7) | (p.rex & 1 ? 8 : 0));
 	if (op == 0x20 || op == 0x22) { /* ModRM.mod is ignored: always registers */
-		out->cr = (uint8_t)((modrm >> 3 & 7) | (rex & 4 ? 8 : 0));
-		/* AMD's way to CR8 outside 64-bit mode */
-		if (has_prefix(buf, skip, 0xf0) && out->cr == 0)
-			out->cr = 8;
+		out->cr = (uint8_t)((modrm >> 3 & 7) | (p.rex & 4 ? 8 : 0));
+		/* AMD APM volume 3, "MOV CRn": LOCK is the fourth bit of the number where there is
+		 * no REX, so that CR8 is reached in all modes */
+		if (p.lock)
+			out->cr |= 8;
+		if (!cr_exists(out->cr))
+			return false;
 		out->write = op == 0x22;
 		out->length = (uint8_t)(skip + 3);
 		return true;
@@ -178,7 +193,7 @@ bool insn_decode_mov_cr(const struct code_context *ctx, const uint8_t *buf, unsi
 	out->write = out->lmsw;
 	out->memory = modrm >> 6 != 3;
 	code32 = ctx->cs_attr & SEG_ATTR_DB;
-	address16 = !code_is_64bit(ctx) && code32 == has_prefix(buf, skip, 0x67);
+	address16 = !code_is_64bit(ctx) && code32 == p.address;
 	length = modrm_length(buf + skip + 2, n - skip - 2, address16);
 	out->length = (uint8_t)(skip + 2 + length);
 	return length;

@@ -123,12 +123,13 @@ static void vcpu_load(struct vcpu *v)
 	if (v->vm->model.has_rdtscp)
 		wrmsr(MSR_TSC_AUX, v->tsc_aux);
 	cpu->vcpu = v;
-	v->loaded_at = rdtsc();
+	__atomic_store_n(&v->loaded_at, rdtsc(), __ATOMIC_RELAXED);
 }
 
 static void vcpu_put(struct vcpu *v)
 {
-	v->run_ticks += rdtsc() - v->loaded_at;
+	__atomic_store_n(&v->run_ticks, v->run_ticks + rdtsc() - v->loaded_at, __ATOMIC_RELAXED);
+	__atomic_store_n(&v->loaded_at, 0, __ATOMIC_RELAXED);
 	fpu_save(v->fpu, &v->xcr0);
 	v->dr[0] = read_dr0();
 	v->dr[1] = read_dr1();
@@ -136,6 +137,14 @@ static void vcpu_put(struct vcpu *v)
 	v->dr[3] = read_dr3();
 	hv->vcpu_put(&v->hv);
 	this_cpu()->vcpu = NULL;
+}
+
+uint64_t vcpu_run_ticks(const struct vcpu *v)
+{
+	uint64_t since = __atomic_load_n(&v->loaded_at, __ATOMIC_RELAXED);
+	uint64_t ticks = __atomic_load_n(&v->run_ticks, __ATOMIC_RELAXED);
+
+	return since ? ticks + (rdtsc() - since) : ticks;
 }
 
 /* ---- events ---- */

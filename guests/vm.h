@@ -97,9 +97,9 @@ struct vcpu {
 
 	uint64_t exits[EXIT_KIND_COUNT]; /* [v] read by anybody */
 	uint64_t injected;               /* [v] */
-	uint64_t run_ticks;              /* [v] host TSC ticks loaded on a core */
-	uint64_t loaded_at;              /* [v] */
-	uint32_t ring_next;              /* [v] */
+	uint64_t run_ticks; /* [v] TSC ticks on cores, without the present stay; atomic */
+	uint64_t loaded_at; /* [v] its begin; 0: not loaded; atomic */
+	uint32_t ring_next; /* [v] */
 	struct exit_ring_entry ring[EXIT_RING_SIZE];
 };
 
@@ -255,6 +255,9 @@ enum run_outcome vcpu_handle_exit(struct vcpu *v, const struct vm_exit *exit);
 /* A write to CR0, CR4 or CR8 (control_regs.c). True: it is done, and the instruction of that length
  * is to be moved over. */
 bool vcpu_write_control_reg(struct vcpu *v, const struct vm_exit *exit, unsigned *length);
+
+/* How long the vCPU was on a core so far, in TSC ticks. Any core may ask. */
+uint64_t vcpu_run_ticks(const struct vcpu *v);
 
 /* RDMSR and WRMSR of the guest. False: #GP. */
 void vcpu_reset_mtrrs(struct vcpu *v); /* as firmware would leave them */

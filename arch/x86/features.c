@@ -63,7 +63,7 @@ static void read_basic(struct cpu_features *f, cpuid_fn *cpuid)
 		r = cpuid(1, 0);
 	read_signature(f, r.eax);
 	f->apic_id = r.ebx >> 24;
-	f->vmx = bit(r.ecx, 5);
+	f->virt_intel = bit(r.ecx, 5);
 	f->x2apic = bit(r.ecx, 21);
 	f->tsc_deadline = bit(r.ecx, 24);
 	f->xsave = bit(r.ecx, 26);
@@ -125,7 +125,7 @@ static void read_extended(struct cpu_features *f, cpuid_fn *cpuid)
 	f->phys_bits = 36;
 	if (f->max_extended >= 0x80000001) {
 		r = cpuid(0x80000001, 0);
-		f->svm = bit(r.ecx, 2);
+		f->virt_amd = bit(r.ecx, 2);
 		f->nx = bit(r.edx, 20);
 		f->page_1g = bit(r.edx, 26);
 		f->rdtscp = bit(r.edx, 27);
@@ -140,10 +140,10 @@ static void read_extended(struct cpu_features *f, cpuid_fn *cpuid)
 		f->fpu_error_ptr = bit(r.ebx, 2);
 		f->ibpb |= bit(r.ebx, 12);
 	}
-	if (f->svm && f->max_extended >= 0x8000000a) {
+	if (f->virt_amd && f->max_extended >= 0x8000000a) {
 		r = cpuid(0x8000000a, 0);
-		f->svm_asids = r.ebx;
-		f->svm_edx = r.edx;
+		f->virt_amd_asids = r.ebx;
+		f->virt_amd_features = r.edx;
 	}
 	if (f->max_extended >= 0x80000021)
 		f->auto_ibrs = bit(cpuid(0x80000021, 0).eax, 8);

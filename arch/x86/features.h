@@ -44,8 +44,8 @@ struct cpu_features {
 	uint32_t xsave_size; /* bytes for all of xcr0_supported, standard format; 512 without XSAVE
 			      */
 	/* virtualization, raw: each back end reads its own bits */
-	bool svm, vmx, hypervisor;
-	uint32_t svm_asids, svm_edx; /* CPUID Fn8000_000A */
+	bool virt_amd, virt_intel, hypervisor;
+	uint32_t virt_amd_asids, virt_amd_features; /* CPUID Fn8000_000A */
 	/* CPUID leaf 15h: TSC Hz = crystal_hz * tsc_ratio_num / tsc_ratio_den; 0 where not said */
 	uint32_t tsc_ratio_den, tsc_ratio_num, crystal_hz;
 };

@@ -8,9 +8,9 @@ struct hv_caps hv_caps;
 
 int hv_choose(const struct cpu_features *f, struct reason *why)
 {
-	if (f->svm || f->vendor == CPU_VENDOR_AMD)
+	if (f->virt_amd || f->vendor == CPU_VENDOR_AMD)
 		hv = &svm_ops;
-	else if (f->vmx || f->vendor == CPU_VENDOR_INTEL)
+	else if (f->virt_intel || f->vendor == CPU_VENDOR_INTEL)
 		hv = &vmx_ops;
 	else
 		return refuse(

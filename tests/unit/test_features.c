@@ -35,11 +35,12 @@ static void epyc(void **state)
 	assert_int_equal(f.apic_id, 5);
 	assert_int_equal(f.phys_bits, 40);
 	assert_true(f.nx && f.page_1g && f.smep && f.smap && f.rdtscp && f.rdrand);
-	assert_true(f.svm && f.hypervisor && f.xsave);
-	assert_false(f.x2apic || f.tsc_deadline || f.invariant_tsc || f.umip || f.vmx || f.pku);
+	assert_true(f.virt_amd && f.hypervisor && f.xsave);
+	assert_false(f.x2apic || f.tsc_deadline || f.invariant_tsc || f.umip || f.virt_intel ||
+		     f.pku);
 	assert_false(f.ibpb || f.auto_ibrs || f.fpu_error_ptr);
-	assert_int_equal(f.svm_asids, 16);
-	assert_int_equal(f.svm_edx, 1);
+	assert_int_equal(f.virt_amd_asids, 16);
+	assert_int_equal(f.virt_amd_features, 1);
 	assert_int_equal(f.xcr0_supported, 7);
 	assert_int_equal(f.xsave_size, 0x340);
 }
@@ -55,7 +56,7 @@ static void max_leaves_mpx_out(void **state)
 	assert_true(f.umip && f.pku);
 	assert_int_equal(f.xcr0_supported, XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_PKRU);
 	assert_int_equal(f.xsave_size, 0xa88);
-	assert_int_equal(f.svm_edx, 0x10010001);
+	assert_int_equal(f.virt_amd_features, 0x10010001);
 }
 
 static void intel(void **state)
@@ -69,7 +70,7 @@ static void intel(void **state)
 	assert_int_equal(f.model, 0x8f);
 	assert_int_equal(f.apic_id, 0x12a);
 	assert_int_equal(f.phys_bits, 52);
-	assert_true(f.vmx && !f.svm && f.x2apic && f.tsc_deadline && f.invariant_tsc);
+	assert_true(f.virt_intel && !f.virt_amd && f.x2apic && f.tsc_deadline && f.invariant_tsc);
 	assert_true(f.ibpb && f.md_clear && f.l1d_flush);
 	assert_true(f.arch_capabilities && f.fpu_error_ptr);
 	assert_int_equal(f.xcr0_supported, XCR0_KNOWN);
@@ -114,7 +115,7 @@ static void leaves_beyond_the_last_are_not_read(void **state)
 	read_table();
 	assert_int_equal(f.max_extended, 0);
 	assert_int_equal(f.family, 0);
-	assert_false(f.nx || f.smep || f.vmx);
+	assert_false(f.nx || f.smep || f.virt_intel);
 }
 
 static void leaf_0b_that_says_nothing(void **state)

@@ -33,7 +33,8 @@ static struct cpuid_regs cpuid(uint32_t leaf, uint32_t subleaf)
 
 static struct cpu_features good(void)
 {
-	return (struct cpu_features){.svm = true, .svm_edx = SVM_CPUID_NP, .svm_asids = 16};
+	return (struct cpu_features){
+		.virt_amd = true, .virt_amd_features = SVM_CPUID_NP, .virt_amd_asids = 16};
 }
 
 static void refused(const struct cpu_features *f, const char *words)
@@ -69,13 +70,13 @@ static void test_refusals(void **state)
 	vm_cr = VM_CR_SVMDIS | VM_CR_LOCK;
 	refused(&f, "SVM is switched off and locked by the firmware");
 	vm_cr = 0;
-	f.svm_edx = 0;
+	f.virt_amd_features = 0;
 	refused(&f, "without nested paging");
 	f = good();
-	f.svm_asids = 1;
+	f.virt_amd_asids = 1;
 	refused(&f, "1 address-space identifiers");
 	f = good();
-	f.svm = false;
+	f.virt_amd = false;
 	vm_cr = VM_CR_SVMDIS; /* is not even asked for: the register may not exist */
 	refused(&f, "has no AMD SVM");
 }

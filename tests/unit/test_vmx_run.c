@@ -933,13 +933,13 @@ static void test_probe(void **state)
 	*processor_msr(&cores[0], MSR_VMX_ENTRY) = 0x0003ffff000011ff;
 	assert_int_equal(vmx_ops.probe(&f, 0, &caps, &why), ERR_UNSUPPORTED);
 	assert_non_null(strstr(why.text, "CR3-load exiting"));
-	f.vmx = false;
+	f.virt_intel = false;
 	assert_int_equal(vmx_ops.probe(&f, 1, &caps, &why), ERR_UNSUPPORTED);
 	assert_non_null(strstr(why.text, "CPU 1 has no Intel VMX"));
 	/* what a later core has does not change what the boot CPU does */
 	processor_reset();
 	take_vpids_away();
-	f.vmx = true;
+	f.virt_intel = true;
 	vmx_controls.vpid = true;
 	assert_int_equal(vmx_ops.probe(&f, 1, &caps, &why), 0);
 	assert_int_equal(caps.asids, 1);

@@ -128,3 +128,10 @@ UNIT_TESTS += test_emulate
 test_emulate_SRC := guests/emulate.c guests/emul_decode.c guests/emul_alu.c guests/fetch.c \
 	guests/gwalk.c mm/gmem.c
 test_emulate_OBJ := $(ZYDIS_OBJS_HOST)
+
+UNIT_TESTS += test_emul_alu
+test_emul_alu_SRC := guests/emul_alu.c
+
+UNIT_TESTS += test_insn_length
+test_insn_length_SRC := guests/insn_length.c mm/gmem.c
+test_insn_length_OBJ := $(ZYDIS_OBJS_HOST)

@@ -17,7 +17,7 @@ static struct hv_pages cpu_pages[CPU_CORES];
 static struct hv_vcpu *const v = &vcpus[0];
 
 static const struct cpu_features fixture_features = {
-	.vmx = true, .rdtscp = true, .phys_bits = 39, .max_basic = 13};
+	.virt_intel = true, .rdtscp = true, .phys_bits = 39, .max_basic = 13};
 
 static inline uint64_t random64(void)
 {

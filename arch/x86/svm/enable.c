@@ -7,7 +7,7 @@
 
 int svm_probe(const struct cpu_features *f, uint32_t cpu, struct hv_caps *caps, struct reason *why)
 {
-	if (!f->svm)
+	if (!f->virt_amd)
 		return refuse(why, ERR_UNSUPPORTED,
 			      "CPU %u has no AMD SVM: boot Skerry on a processor with AMD-V (in an "
 			      "emulator, choose a CPU model that has svm)",
@@ -18,26 +18,26 @@ int svm_probe(const struct cpu_features *f, uint32_t cpu, struct hv_caps *caps, 
 			"SVM is switched off%s by the firmware on CPU %u: enable SVM (AMD-V) in "
 			"the firmware set-up",
 			rdmsr(MSR_VM_CR) & VM_CR_LOCK ? " and locked" : "", cpu);
-	if (!(f->svm_edx & SVM_CPUID_NP))
+	if (!(f->virt_amd_features & SVM_CPUID_NP))
 		return refuse(
 			why, ERR_UNSUPPORTED,
 			"CPU %u has SVM without nested paging, which Skerry needs: boot it on a "
 			"later processor (in an emulator, add the CPU feature npt)",
 			cpu);
-	if (f->svm_asids < 2)
+	if (f->virt_amd_asids < 2)
 		return refuse(
 			why, ERR_UNSUPPORTED,
 			"CPU %u reports %u address-space identifiers and SVM needs at least 2", cpu,
-			f->svm_asids);
+			f->virt_amd_asids);
 	*caps = (struct hv_caps){
 		.name = "AMD SVM",
-		.insn_len = f->svm_edx & SVM_CPUID_NRIPS,
-		.decode_assist = f->svm_edx & SVM_CPUID_DECODE_ASSISTS,
-		.flush_by_asid = f->svm_edx & SVM_CPUID_FLUSH_BY_ASID,
-		.tsc_scale = f->svm_edx & SVM_CPUID_TSC_RATE,
+		.insn_len = f->virt_amd_features & SVM_CPUID_NRIPS,
+		.decode_assist = f->virt_amd_features & SVM_CPUID_DECODE_ASSISTS,
+		.flush_by_asid = f->virt_amd_features & SVM_CPUID_FLUSH_BY_ASID,
+		.tsc_scale = f->virt_amd_features & SVM_CPUID_TSC_RATE,
 		.huge_pages = f->page_1g,
-		.asids = f->svm_asids,
-		.bits = f->svm_edx,
+		.asids = f->virt_amd_asids,
+		.bits = f->virt_amd_features,
 	};
 	return 0;
 }

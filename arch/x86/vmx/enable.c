@@ -38,7 +38,7 @@ int vmx_probe(const struct cpu_features *f, uint32_t cpu, struct hv_caps *caps, 
 	struct vmx_controls controls;
 	int err;
 
-	if (!f->vmx)
+	if (!f->virt_intel)
 		return refuse(
 			why, ERR_UNSUPPORTED,
 			"CPU %u has no Intel VMX: boot Skerry on a processor with VT-x (in an "
