@@ -263,7 +263,7 @@ $(UNIT)/zydis/%.o: $(TP)/zydis/src/%.c $(UNIT)/flags | $(TP_STAMPS)
 	$(Q)$(HOST_CC) -std=gnu17 -O2 -w $(ZYDIS_CFLAGS) -isystem $(TP)/zydis/src $(DEPS) -c -o $@ $<
 
 define UNIT_RULE
-$$(UNIT)/$(1): $$(UNIT)/obj/tests/unit/$(1).o $$(patsubst %.c,$$(UNIT)/obj/%.o,$$($(1)_SRC))
+$$(UNIT)/$(1): $$(UNIT)/obj/tests/unit/$(1).o $$(patsubst %.c,$$(UNIT)/obj/%.o,$$($(1)_SRC)) $$($(1)_OBJ)
 	$$(call say,HOSTLD)
 	$$(Q)$$(HOST_CC) -fsanitize=address,undefined -o $$@ $$^ -lcmocka
 endef

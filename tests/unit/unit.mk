@@ -1,5 +1,5 @@
 # The unit tests: each is a program of its own, built on the developer's machine with sanitizers from
-# tests/unit/<name>.c and the pure sources that <name>_SRC lists.
+# tests/unit/<name>.c, the pure sources that <name>_SRC lists, and the other objects of <name>_OBJ.
 UNIT_TESTS :=
 
 UNIT_TESTS += test_vpit test_vrtc test_vpm test_vuart test_vkbc test_vreset test_vpci
@@ -109,3 +109,9 @@ test_gwalk_random_SRC := $(test_gwalk_SRC)
 
 UNIT_TESTS += test_fetch
 test_fetch_SRC := guests/fetch.c guests/gwalk.c mm/gmem.c
+
+UNIT_TESTS += test_emulate_native
+EMULATE_SRC := guests/emulate.c guests/emul_decode.c guests/emul_alu.c guests/fetch.c guests/gwalk.c \
+	mm/gmem.c
+test_emulate_native_SRC := $(EMULATE_SRC)
+test_emulate_native_OBJ := $(ZYDIS_OBJS_HOST)
