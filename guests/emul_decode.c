@@ -117,7 +117,8 @@ static uint8_t gpr_of(ZydisRegister r)
 	return EMUL_NO_REG;
 }
 
-static void take_memory(const ZydisDecodedOperand *o, struct emul_op *out)
+static void take_memory(const ZydisDecodedInstruction *in, const ZydisDecodedOperand *o,
+			struct emul_op *out)
 {
 	out->size = (uint8_t)(o->size / 8);
 	out->segment = (uint8_t)(o->mem.segment - ZYDIS_REGISTER_ES);
@@ -125,6 +126,14 @@ static void take_memory(const ZydisDecodedOperand *o, struct emul_op *out)
 	out->index = gpr_of(o->mem.index);
 	out->scale = o->mem.scale;
 	out->disp = o->mem.disp.has_displacement ? o->mem.disp.value : 0;
+	/* A SIB byte that names no base but a displacement. With 32-bit addresses and REX.B Zydis
+	 * takes that for R13D without one; REX does not count here. Source: AMD64 APM volume 3,
+	 * "ModRM and SIB Bytes". */
+	if ((in->attributes & ZYDIS_ATTRIB_HAS_SIB) && in->raw.modrm.mod == 0 &&
+	    in->raw.sib.base == 5) {
+		out->base = EMUL_NO_REG;
+		out->disp = in->raw.disp.value;
+	}
 }
 
 /* The operand beside the memory one (or of IN and OUT): a general register or an immediate. */
@@ -182,7 +191,7 @@ static bool take_operands(const ZydisDecodedInstruction *in, const ZydisDecodedO
 	if (!in->operand_count_visible || memory->type != ZYDIS_OPERAND_TYPE_MEMORY ||
 	    memory->mem.type != ZYDIS_MEMOP_TYPE_MEM || (!first && in->operand_count_visible < 2))
 		return false;
-	take_memory(memory, out);
+	take_memory(in, memory, out);
 	out->reg = EMUL_NO_REG;
 	if (in->operand_count_visible >= 2 && !take_source(other, out))
 		return false;

@@ -1,5 +1,5 @@
 # The unit tests: each is a program of its own, built on the developer's machine with sanitizers from
-# tests/unit/<name>.c and the pure sources that <name>_SRC lists.
+# tests/unit/<name>.c, the pure sources that <name>_SRC lists, and the other objects of <name>_OBJ.
 UNIT_TESTS :=
 
 UNIT_TESTS += test_vpit test_vrtc test_vpm test_vuart test_vkbc test_vreset test_vpci
@@ -124,14 +124,17 @@ UNIT_TESTS += test_vmx_controls test_vmx_decode
 test_vmx_controls_SRC := arch/x86/vmx/controls.c lib/reason.c
 test_vmx_decode_SRC := arch/x86/vmx/decode.c arch/x86/vmx/permissions.c arch/x86/vmx/ept.c
 
-UNIT_TESTS += test_emulate
-test_emulate_SRC := guests/emulate.c guests/emul_decode.c guests/emul_alu.c guests/fetch.c \
-	guests/gwalk.c mm/gmem.c
-test_emulate_OBJ := $(ZYDIS_OBJS_HOST)
-
 UNIT_TESTS += test_emul_alu
 test_emul_alu_SRC := guests/emul_alu.c
 
 UNIT_TESTS += test_insn_length
 test_insn_length_SRC := guests/insn_length.c mm/gmem.c
 test_insn_length_OBJ := $(ZYDIS_OBJS_HOST)
+
+UNIT_TESTS += test_emulate test_emulate_native
+EMULATE_SRC := guests/emulate.c guests/emul_decode.c guests/emul_alu.c guests/fetch.c guests/gwalk.c \
+	mm/gmem.c
+test_emulate_native_SRC := $(EMULATE_SRC)
+test_emulate_native_OBJ := $(ZYDIS_OBJS_HOST)
+test_emulate_SRC := $(EMULATE_SRC)
+test_emulate_OBJ := $(ZYDIS_OBJS_HOST)

@@ -1,0 +1,150 @@
+/*
+ * A vCPU for the tests of emulation: registers and segments to set, a decode cache, and a device
+ * at guest-physical DEVICE, as memory and as ports, that records each access.
+ */
+#ifndef TESTS_UNIT_EMUL_FIXTURE_H
+#define TESTS_UNIT_EMUL_FIXTURE_H
+
+#include "guests/emul_op.h"
+#include "tests/unit/guest_code.h"
+
+#define DEVICE      CODE_NO_RAM
+#define DEVICE_SIZE 0x4000u
+
+static uint8_t device[DEVICE_SIZE];
+
+/* An access, as the device saw it: 'r' and 'w' of memory, 'i' and 'o' of ports. */
+struct touch {
+	char kind;
+	unsigned size;
+	uint64_t at, value;
+};
+static struct touch touch[8192];
+static unsigned n_touch;
+
+static struct code_context ctx;
+static struct segment_state seg[SEG_COUNT];
+static uint64_t gpr[GPR_COUNT], rip, rflags;
+static struct emul_port port;
+static bool port_reported;
+static struct emul em;
+static struct emul_cache *cache;
+static uint64_t code_gpa; /* where the instruction is put */
+
+static void record(char kind, uint64_t at, unsigned size, uint64_t value)
+{
+	assert_true(n_touch < ARRAY_SIZE(touch));
+	touch[n_touch++] = (struct touch){kind, size, at, value};
+}
+
+static void fake_segment(void *c, enum segment_index s, struct segment_state *o)
+{
+	(void)c;
+	assert_true(s < SEG_LDTR);
+	*o = seg[s];
+}
+
+/* What lies above the size is not the access's: it is set, and must not be seen. */
+static uint64_t fake_mmio_read(void *c, struct gpa gpa, unsigned size)
+{
+	uint64_t v = 0x5a5a5a5a5a5a5a5a;
+
+	(void)c;
+	assert_true(size == 1 || size == 2 || size == 4 || size == 8);
+	assert_true(IS_ALIGNED(gpa.v, size));
+	assert_in_range(gpa.v, DEVICE, DEVICE + DEVICE_SIZE - size);
+	memcpy(&v, device + (gpa.v - DEVICE), size);
+	record('r', gpa.v, size, v & size_mask(size));
+	return v;
+}
+
+static void fake_mmio_write(void *c, struct gpa gpa, unsigned size, uint64_t value)
+{
+	(void)c;
+	assert_true(size == 1 || size == 2 || size == 4 || size == 8);
+	assert_true(IS_ALIGNED(gpa.v, size));
+	assert_in_range(gpa.v, DEVICE, DEVICE + DEVICE_SIZE - size);
+	assert_int_equal(value & ~size_mask(size), 0);
+	memcpy(device + (gpa.v - DEVICE), &value, size);
+	record('w', gpa.v, size, value);
+}
+
+/* Each read of a port gives another value. */
+static uint32_t fake_io_read(void *c, uint16_t at, unsigned size)
+{
+	uint32_t v = 0x11223344u + n_touch * 0x01010101u;
+
+	(void)c;
+	record('i', at, size, v & size_mask(size));
+	return v;
+}
+
+static void fake_io_write(void *c, uint16_t at, unsigned size, uint32_t value)
+{
+	(void)c;
+	record('o', at, size, value);
+}
+
+static const struct emul_host fake_host = {
+	.segment = fake_segment,
+	.mmio_read = fake_mmio_read,
+	.mmio_write = fake_mmio_write,
+	.io_read = fake_io_read,
+	.io_write = fake_io_write,
+};
+
+/* Empty RAM, an empty cache, flat segments, and registers that differ from one another. */
+static inline void emul_begin(const struct code_context *from, uint64_t at, uint64_t gpa)
+{
+	code_begin();
+	free(cache);
+	cache = calloc(1, emul_cache_size());
+	assert_non_null(cache);
+	ctx = *from;
+	rip = at;
+	rflags = RFLAGS_ONE;
+	code_gpa = gpa;
+	port_reported = false;
+	n_touch = 0;
+	for (unsigned i = 0; i < DEVICE_SIZE; i++)
+		device[i] = (uint8_t)(i * 7 + (i >> 8) + 1);
+	for (unsigned i = 0; i < GPR_COUNT; i++)
+		gpr[i] = 0x1111111111111111ull * i + 0x8070605040302010;
+	for (unsigned i = 0; i < SEG_COUNT; i++)
+		seg[i] = (struct segment_state){.limit = UINT32_MAX, .attr = 0xc93};
+}
+
+/* Emulates what lies at RIP. But for EMUL_DONE, RIP stays. */
+static inline enum emul_result emul_go(void)
+{
+	uint64_t old = rip;
+	enum emul_result r;
+
+	ctx.rip = rip;
+	ctx.rflags = rflags;
+	em = (struct emul){
+		.mem = &code_mem,
+		.ctx = &ctx,
+		.host = &fake_host,
+		.cache = cache,
+		.gpr = gpr,
+		.rip = &rip,
+		.rflags = &rflags,
+		.port = port_reported ? &port : NULL,
+	};
+	memset(&em.fault, 0x5a, sizeof(em.fault));
+	memset(em.bytes, 0x5a, sizeof(em.bytes));
+	r = emulate(&em);
+	if (r != EMUL_DONE)
+		assert_int_equal(rip, old);
+	return r;
+}
+
+/* Puts the instruction in place, with other code after it. */
+static inline void emul_put(const uint8_t *bytes, unsigned n)
+{
+	assert_int_equal(gmem_write(&code_mem, code_gpa, bytes, n), 0);
+	assert_int_equal(gmem_fill(&code_mem, code_gpa + n, 0x90, INSN_BUFFER), 0);
+}
+
+#endif
