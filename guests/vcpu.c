@@ -112,8 +112,6 @@ static void vcpu_load(struct vcpu *v)
 
 	if (mitigations.ibpb_on_switch)
 		ibpb();
-	if (mitigations.l1d_flush)
-		l1d_flush();
 	hv->vcpu_load(&v->hv, (struct hv_pages){cpu->hv_pages, cpu->hv_pages_pa}, cpu->index);
 	fpu_load(v->fpu, v->xcr0);
 	write_dr0(v->dr[0]);
@@ -344,6 +342,9 @@ static void core_run(struct vcpu *v)
 
 	if (!this_cpu()->vcpu)
 		vcpu_load(v);
+	/* of what the core did since a guest ran on it */
+	if (mitigations.l1d_flush)
+		l1d_flush();
 	outcome = vcpu_run(v);
 	/* from here on returns are executed whose calls were made before guests ran */
 	if (mitigations.rsb_fill)

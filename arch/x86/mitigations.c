@@ -12,6 +12,8 @@
 #define MSR_ARCH_CAPABILITIES 0x10a
 #define MSR_EFER              0xc0000080
 #define EFER_AIBRSE           BIT(21)
+#define MSR_SPEC_CTRL         0x48
+#define SPEC_CTRL_IBRS        BIT(0)
 
 struct mitigations mitigations;
 
@@ -33,11 +35,18 @@ void mitigations_init(bool wanted)
 		log_warn("the CPU offers no indirect branch barrier (IBPB): guests of a core can "
 			 "mislead each "
 			 "other's branch prediction; update the microcode or firmware");
+	if (wanted && f->vendor == CPU_VENDOR_INTEL && !f->hypervisor &&
+	    !(arch_cap & ARCH_CAP_PSCHANGE_MC_NO))
+		log_warn("the CPU does not say that it is safe from \"machine check on page size "
+			 "change\" (CVE-2018-12207): a guest that means harm could stop the "
+			 "machine");
 	mitigations_init_this_cpu();
 }
 
 void mitigations_init_this_cpu(void)
 {
+	if (mitigations.enhanced_ibrs)
+		wrmsr(MSR_SPEC_CTRL, SPEC_CTRL_IBRS);
 	if (mitigations.auto_ibrs)
 		wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_AIBRSE);
 }

@@ -14,7 +14,8 @@ struct mitigations {
 	bool ibpb_on_switch; /* before another guest's vCPU runs on a core: forget indirect branches
 			      */
 	bool verw;           /* before an entry: overwrite the CPU's buffers */
-	bool l1d_flush;      /* before a vCPU is loaded: empty the first-level data cache */
+	bool l1d_flush;      /* before a vCPU's turn: empty the first-level data cache */
+	bool enhanced_ibrs;  /* IBRS is set once on each core, and keeps them so */
 	bool auto_ibrs;      /* the CPU itself keeps guests' branches from the hypervisor's */
 };
 
@@ -24,7 +25,11 @@ extern struct mitigations mitigations;
 enum {
 	ARCH_CAP_RDCL_NO = 1u << 0,
 	ARCH_CAP_SKIP_L1DFL = 1u << 3,
+	ARCH_CAP_IBRS_ALL = 1u << 1,
 	ARCH_CAP_MDS_NO = 1u << 5,
+	ARCH_CAP_PSCHANGE_MC_NO = 1u << 6,
+	ARCH_CAP_TAA_NO = 1u << 8,
+	ARCH_CAP_RFDS_CLEAR = 1u << 28,
 };
 
 /* Which ones this CPU needs and can; all off unless `wanted`. arch_cap is 0 without the MSR. Pure

@@ -33,8 +33,14 @@ static void intel_by_its_capabilities(void **state)
 	(void)state;
 	assert_true(m.rsb_fill && m.ibpb_on_switch && m.verw && m.l1d_flush);
 	assert_false(m.auto_ibrs);
-	m = mitigations_choose(&f, ARCH_CAP_MDS_NO, true);
-	assert_true(!m.verw && m.l1d_flush);
+	m = mitigations_choose(&f, ARCH_CAP_MDS_NO | ARCH_CAP_TAA_NO, true);
+	assert_true(!m.verw && m.l1d_flush && !m.enhanced_ibrs);
+	/* each of three leaks is reason enough */
+	assert_true(mitigations_choose(&f, ARCH_CAP_MDS_NO, true).verw);
+	assert_true(mitigations_choose(&f, ARCH_CAP_MDS_NO | ARCH_CAP_TAA_NO | ARCH_CAP_RFDS_CLEAR,
+				       true)
+			    .verw);
+	assert_true(mitigations_choose(&f, ARCH_CAP_IBRS_ALL, true).enhanced_ibrs);
 	m = mitigations_choose(&f, ARCH_CAP_RDCL_NO, true);
 	assert_true(m.verw && !m.l1d_flush);
 	m = mitigations_choose(&f, ARCH_CAP_SKIP_L1DFL, true);
@@ -69,7 +75,7 @@ static void in_words(void **state)
 	memset(&m, 1, sizeof(m));
 	assert_string_equal(mitigations_describe(&m, buf, sizeof(buf)),
 			    "return stack filled, IBPB between guests, VERW, L1D flushed, "
-			    "automatic IBRS");
+			    "automatic IBRS, enhanced IBRS");
 	/* a short buffer is cut, not overrun */
 	for (size_t n = 3; n < 100; n++) {
 		memset(buf, 'x', sizeof(buf));

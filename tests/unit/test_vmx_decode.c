@@ -16,8 +16,8 @@ struct vmx_controls vmx_controls;
 
 static void every_reason(void **state)
 {
-	static const uint8_t refused[] = {11, 15, 17, 19, 20, 21, 22, 23, 24,
-					  25, 26, 27, 36, 39, 50, 53, 59, 60};
+	static const uint8_t refused[] = {11, 15, 17, 19, 20, 21, 22, 23, 24, 25,
+					  26, 27, 36, 39, 50, 53, 59, 60, 76, 77};
 	static const struct {
 		uint8_t reason, kind;
 	} others[] = {

@@ -648,6 +648,29 @@ static void test_exceptions(void **state)
 	assert_int_equal(processor_core()->nmis, 1);
 }
 
+/* The processor enters a guest that steps, in the shadow of STI or MOV SS, with a trap pending
+ * only. */
+static void test_debug_exception_in_a_shadow(void **state)
+{
+	(void)state;
+	with(VMCS_EXIT_EVENT, 0x80000301);
+	with(VMCS_GUEST_RFLAGS, RFLAGS_ONE | RFLAGS_TF);
+	with(VMCS_INTERRUPTIBILITY, BLOCKED_BY_MOV_SS);
+	with(VMCS_PENDING_DEBUG, 0);
+	exit_with(REASON_EXCEPTION, BIT(14));
+	run();
+	assert_int_equal(at_entry(VMCS_PENDING_DEBUG), PENDING_DEBUG_BS);
+	/* INT1 is behind: so is the shadow */
+	with(VMCS_EXIT_EVENT, 0x80000501);
+	with(VMCS_GUEST_RFLAGS, RFLAGS_ONE | RFLAGS_TF);
+	with(VMCS_INTERRUPTIBILITY, BLOCKED_BY_MOV_SS);
+	with(VMCS_EXIT_INSN_LEN, 1);
+	exit_with(REASON_EXCEPTION, 0);
+	assert_false(v->irq_blocked);
+	run();
+	assert_int_equal(at_entry(VMCS_INTERRUPTIBILITY), 0);
+}
+
 static void test_failed_entries(void **state)
 {
 	(void)state;
@@ -968,6 +991,7 @@ int main(void)
 		TEST(test_frequent_exits),
 		TEST(test_other_exits),
 		TEST(test_exceptions),
+		TEST(test_debug_exception_in_a_shadow),
 		TEST(test_failed_entries),
 		TEST(test_after_failure),
 		TEST(test_event_after_failure),

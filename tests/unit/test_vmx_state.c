@@ -409,13 +409,14 @@ static void test_cr4(void **state)
 	set(&s);
 	load(v, 0);
 	assert_int_equal(field_of(v, VMCS_CR4_MASK), ~(CR4_PAE | CR4_PGE | CR4_OSFXSR));
-	assert_int_equal(field_of(v, VMCS_GUEST_CR4), CR4_PAE | CR4_VMXE);
+	/* MCE is set whatever the guest says: without it a machine check is no exit */
+	assert_int_equal(field_of(v, VMCS_GUEST_CR4), CR4_PAE | CR4_VMXE | CR4_MCE);
 	assert_int_equal(vmx_ops.get_cr(v, 4), CR4_PAE); /* which the guest does not see */
 	m->field[VMCS_GUEST_CR4] |= CR4_PGE;
 	assert_int_equal(vmx_ops.get_cr(v, 4), CR4_PAE | CR4_PGE);
 	vmx_ops.set_cr(v, 4, CR4_PAE | CR4_OSFXSR);
 	assert_int_equal(vmx_ops.get_cr(v, 4), CR4_PAE | CR4_OSFXSR);
-	assert_int_equal(field_of(v, VMCS_GUEST_CR4), CR4_PAE | CR4_OSFXSR | CR4_VMXE);
+	assert_int_equal(field_of(v, VMCS_GUEST_CR4), CR4_PAE | CR4_OSFXSR | CR4_VMXE | CR4_MCE);
 }
 
 static void test_cr2_and_cr3(void **state)

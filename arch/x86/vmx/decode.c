@@ -45,6 +45,8 @@ enum exit_kind vmx_exit_kind(uint32_t reason)
 		[REASON_XSETBV] = {true, EXIT_XSETBV},
 		[REASON_VMFUNC] = {true, EXIT_REFUSED},
 		[REASON_ENCLS] = {true, EXIT_REFUSED},
+		[REASON_SEAMCALL] = {true, EXIT_REFUSED},
+		[REASON_TDCALL] = {true, EXIT_REFUSED},
 	};
 
 	if (reason >= ARRAY_SIZE(kinds) || !kinds[reason].known)

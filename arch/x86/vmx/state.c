@@ -20,7 +20,7 @@ static uint64_t cr0_mask(void)
 
 static uint64_t cr4_mask(const struct hv_vcpu *v)
 {
-	return vmx_controls.cr4_fixed0 | ~v->cr4_allowed;
+	return vmx_controls.cr4_fixed0 | CR4_MCE | ~v->cr4_allowed;
 }
 
 /* What the processor runs with. */
@@ -31,7 +31,7 @@ static uint64_t real_cr0(uint64_t value)
 
 static uint64_t real_cr4(uint64_t value)
 {
-	return value | vmx_controls.cr4_fixed0;
+	return value | vmx_controls.cr4_fixed0 | CR4_MCE;
 }
 
 static void write_guest_cr0(uint64_t value)

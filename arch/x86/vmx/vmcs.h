@@ -303,6 +303,8 @@
 #define REASON_XSETBV           55
 #define REASON_VMFUNC           59
 #define REASON_ENCLS            60
+#define REASON_SEAMCALL         76
+#define REASON_TDCALL           77
 #define REASON_MASK             0xffffu
 #define REASON_ENTRY_FAILED     BIT32(31)
 

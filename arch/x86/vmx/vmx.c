@@ -138,7 +138,9 @@ static __cold void entry_failed(struct hv_vcpu *v, struct vm_exit *exit, uint32_
 
 	x->rsp = v->gpr[GPR_RSP];
 	x->rflags = v->rflags;
-	exit->kind = EXIT_ENTRY_FAILED;
+	/* a machine check on the way in is no fault of the guest's */
+	exit->kind =
+		(reason & REASON_MASK) == REASON_ENTRY_MC ? EXIT_MACHINE_CHECK : EXIT_ENTRY_FAILED;
 	exit->raw_code = reason;
 	exit->raw_info1 = reason ? vmread(VMCS_QUALIFICATION) : vmread(VMCS_INSN_ERROR);
 	v->irq_blocked = false;
@@ -158,8 +160,14 @@ static void decode_event(struct hv_vcpu *v, struct vm_exit *exit)
 	}
 	vmx_decode_exception(info, (uint32_t)vmread(VMCS_EXIT_EVENT_ERROR), exit->raw_info1, exit);
 	/* INT1 traps, and yet the exit is before it */
-	if (type == EVENT_TYPE_ICEBP)
+	if (type == EVENT_TYPE_ICEBP) {
 		v->rip += vmread(VMCS_EXIT_INSN_LEN);
+		v->irq_blocked = false;
+	} else if (exit->exception.vector == VEC_DB && v->irq_blocked && (v->rflags & RFLAGS_TF)) {
+		/* the exit does not leave what an entry in this shadow wants to see (Intel SDM
+		 * volume 3, "Checks on Guest Non-Register State") */
+		vmwrite(VMCS_PENDING_DEBUG, vmread(VMCS_PENDING_DEBUG) | PENDING_DEBUG_BS);
+	}
 }
 
 /* An IRET that faulted had ended the blocking of NMIs already, and will end it again (Intel SDM
