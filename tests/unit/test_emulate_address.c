@@ -1,0 +1,505 @@
+/*
+ * Where an emulated instruction reaches: segments with their bases, limits and rights, addresses of
+ * 16, 32 and 64 bits, the guest's page tables, and the faults of each, after which nothing may have
+ * changed.
+ */
+#include "tests/unit/emul_fixture.h"
+
+#define P 1u
+#define W WALK_WRITE
+#define U WALK_USER
+
+/* ---- 64-bit mode ---- */
+
+static uint32_t dev32(unsigned at)
+{
+	uint32_t v;
+
+	memcpy(&v, device + at, sizeof(v));
+	return v;
+}
+
+/* MOV EAX, [...] has read these four bytes of the device. */
+static void assert_loaded(enum emul_result r, unsigned at)
+{
+	assert_int_equal(r, EMUL_DONE);
+	assert_int_equal(n_touch, 1);
+	assert_touch(0, 'r', DEVICE + at, 4, dev32(at));
+	assert_int_equal((uint32_t)gpr[GPR_RAX], dev32(at));
+	n_touch = 0;
+}
+
+static void test_fs_gs(void **state)
+{
+	(void)state;
+	emul_begin_64();
+	seg[SEG_FS] = (struct segment_state){.base = DEV_V - 0x100};
+	seg[SEG_GS] = (struct segment_state){.base = DEV_V + 0x200};
+	gpr[GPR_RBX] = 0x108;
+	assert_loaded(RUN(0x64, 0x8b, 0x03), 8);
+	gpr[GPR_RBX] = (uint64_t)-0x100;
+	assert_loaded(RUN(0x65, 0x8b, 0x03), 0x100); /* wraps at 2^64 */
+	/* an address of 32 bits is cut before the base is added */
+	gpr[GPR_RBX] = 0xdeadbeef00000110;
+	assert_loaded(RUN(0x64, 0x67, 0x8b, 0x03), 0x10);
+	gpr[GPR_RBX] = 0xffffff98;
+	assert_loaded(RUN(0x65, 0x67, 0x8b, 0x43, 0x78), 0x210);
+	/* the absolute address too has a segment */
+	assert_loaded(RUN(0x64, 0xa1, 0x20, 1, 0, 0, 0, 0, 0, 0), 0x20);
+	assert_loaded(RUN(0x64, 0x8b, 0x04, 0x25, 0x24, 1, 0, 0), 0x24);
+}
+
+static void test_rsp_and_rip(void **state)
+{
+	uint32_t disp;
+
+	(void)state;
+	emul_begin_64();
+	gpr[GPR_RSP] = DEV_V + 0x10;
+	assert_loaded(RUN(0x8b, 0x44, 0x24, 0x04), 0x14);
+	gpr[GPR_R12] = DEV_V + 0x20;
+	assert_loaded(RUN(0x41, 0x8b, 0x04, 0x24), 0x20);
+	gpr[GPR_RBX] = DEV_V; /* XCHG with the stack pointer, as a register */
+	assert_int_equal(RUN(0x48, 0x87, 0x23), EMUL_DONE);
+	assert_touch(1, 'w', DEVICE, 8, DEV_V + 0x10);
+	n_touch = 0;
+
+	/* from behind the immediate, not from behind the displacement */
+	disp = (uint32_t)(DEV_V + 0x30 - (CODE_V + 10));
+	assert_int_equal(RUN(0xc7, 0x05, (uint8_t)disp, (uint8_t)(disp >> 8), (uint8_t)(disp >> 16),
+			     (uint8_t)(disp >> 24), 0x78, 0x56, 0x34, 0x12),
+			 EMUL_DONE);
+	assert_touch(0, 'w', DEVICE + 0x30, 4, 0x12345678);
+	n_touch = 0;
+	/* relative to EIP, the low half of RIP alone */
+	code_map(0x5000, DEVICE, 1, CODE_FLAGS);
+	assert_loaded(RUN(0x67, 0x8b, 0x05, 0x09, 0x50, 0, 0), 0x10);
+}
+
+/* [disp32] with REX.B and 32-bit addresses: no base, in particular not R13D. */
+static void test_no_base(void **state)
+{
+	(void)state;
+	emul_begin_64();
+	code_map(0x5000, DEVICE, 1, CODE_FLAGS);
+	gpr[GPR_R13] = RAM_V;
+	gpr[GPR_RCX] = 4;
+	assert_loaded(RUN(0x67, 0x41, 0x8b, 0x04, 0x25, 0x10, 0x50, 0, 0), 0x10);
+	assert_loaded(RUN(0x67, 0x41, 0x8b, 0x04, 0x8d, 0x10, 0x50, 0, 0), 0x20);
+	assert_loaded(RUN(0x41, 0x8b, 0x04, 0x8d, 0x10, 0x50, 0, 0), 0x20);
+	/* where a base is named, it counts */
+	gpr[GPR_R13] = 0x5008;
+	assert_loaded(RUN(0x67, 0x41, 0x8b, 0x44, 0x8d, 0x08), 0x20);
+	assert_loaded(RUN(0x67, 0x41, 0x8b, 0x45, 0x08), 0x10);
+}
+
+static void test_not_canonical(void **state)
+{
+	(void)state;
+	emul_begin_64();
+	code_map(0x00007ffffffff000, DEVICE, 1, CODE_FLAGS);
+	gpr[GPR_RBX] = 0x0000800000000000;
+	gpr[GPR_RBP] = gpr[GPR_RSP] = 0xffff7ffffffffff8;
+	seg[SEG_GS] = (struct segment_state){.base = 0};
+	emul_remember();
+	assert_int_equal(RUN(0x8b, 0x03), EMUL_FAULT);
+	assert_exception(VEC_GP, 0);
+	assert_int_equal(RUN(0x01, 0x03), EMUL_FAULT);
+	assert_exception(VEC_GP, 0);
+	assert_int_equal(RUN(0x8b, 0x45, 0x00), EMUL_FAULT);
+	assert_exception(VEC_SS, 0);
+	assert_int_equal(RUN(0x89, 0x04, 0x24), EMUL_FAULT);
+	assert_exception(VEC_SS, 0);
+	/* with FS or GS it is no access to the stack */
+	assert_int_equal(RUN(0x65, 0x8b, 0x45, 0x00), EMUL_FAULT);
+	assert_exception(VEC_GP, 0);
+	assert_nothing_done();
+	/* only the end of it is not canonical */
+	gpr[GPR_RBX] = gpr[GPR_RBP] = 0x00007ffffffffffe;
+	emul_remember();
+	assert_int_equal(RUN(0x89, 0x03), EMUL_FAULT);
+	assert_exception(VEC_GP, 0);
+	assert_int_equal(RUN(0x89, 0x45, 0x00), EMUL_FAULT);
+	assert_exception(VEC_SS, 0);
+	assert_nothing_done();
+}
+
+/* The page tables' word on reads, writes, and what does both. */
+static void test_page_rights(void **state)
+{
+	static const struct {
+		uint8_t bytes[4], n;
+		bool write;
+	} insn[] = {
+		{{0x8b, 0x03}, 2, false},          /* MOV EAX, [RBX] */
+		{{0x02, 0x03}, 2, false},          /* ADD AL, [RBX] */
+		{{0x39, 0x03}, 2, false},          /* CMP [RBX], EAX */
+		{{0x84, 0x03}, 2, false},          /* TEST [RBX], AL */
+		{{0x0f, 0xba, 0x23, 5}, 4, false}, /* BT [RBX], 5 */
+		{{0x48, 0x63, 0x03}, 3, false},    /* MOVSXD RAX, [RBX] */
+		{{0x89, 0x03}, 2, true},           /* MOV [RBX], EAX */
+		{{0xc6, 0x03, 0x7f}, 3, true},     /* MOV [RBX], 127 */
+		{{0x01, 0x03}, 2, true},           /* ADD [RBX], EAX */
+		{{0xf7, 0x13}, 2, true},           /* NOT [RBX] */
+		{{0x87, 0x03}, 2, true},           /* XCHG [RBX], EAX */
+		{{0x0f, 0xc1, 0x03}, 3, true},     /* XADD [RBX], EAX */
+		{{0x0f, 0xb1, 0x03}, 3, true},     /* CMPXCHG [RBX], EAX, which differ */
+		{{0x0f, 0xba, 0x2b, 5}, 4, true},  /* BTS [RBX], 5 */
+	};
+	static const struct {
+		uint64_t at;
+		uint8_t cpl;
+		bool wp, smap, ac;
+		int read, write; /* the error code, -1: none */
+	} cases[] = {
+		{DEV_V, 0, true, false, false, -1, -1},
+		{DEV_V, 3, true, false, false, -1, -1},
+		{NONE_V, 0, true, false, false, 0, W},
+		{NONE_V, 3, true, false, false, U, U | W},
+		{RO_DEV_V, 0, true, false, false, -1, W | P},
+		{RO_DEV_V, 0, false, false, false, -1, -1},
+		{RO_DEV_V, 3, false, false, false, -1, U | W | P},
+		{RO_V, 3, true, false, false, -1, U | W | P},
+		{SUP_V, 0, true, false, false, -1, -1},
+		{SUP_V, 3, true, false, false, U | P, U | W | P},
+		{SUP_V, 0, true, true, false, -1, -1},
+		{DEV_V, 0, true, true, false, P, W | P},
+		{DEV_V, 0, true, true, true, -1, -1},
+		{DEV_V, 3, true, true, false, -1, -1},
+		{RO_V, 0, true, true, true, -1, W | P},
+		/* over the end of a page */
+		{DEV_V + 0xfff, 0, true, false, false, -1, W | P},
+		{RO_V + 0xfff, 0, false, false, false, 0, W},
+		{RO_V + 0xffd, 3, false, false, false, U, U | W | P},
+		{NONE_V - 1 - 0x1000, 0, false, false, false, -1, -1},
+		{NONE_V + 0xffe, 0, true, false, false, 0, W},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(insn) * ARRAY_SIZE(cases); i++) {
+		unsigned k = i / ARRAY_SIZE(insn), j = i % ARRAY_SIZE(insn);
+		bool bytewise = insn[j].bytes[0] == 0x02 || insn[j].bytes[0] == 0x84 ||
+				insn[j].bytes[0] == 0xc6;
+		bool write = insn[j].write;
+		uint64_t room = PAGE_SIZE - (cases[k].at & (PAGE_SIZE - 1)), bad = cases[k].at;
+		int want = write ? cases[k].write : cases[k].read;
+
+		if (bytewise && room < 4)
+			continue;
+		emul_begin_64();
+		ctx.cpl = cases[k].cpl;
+		if (!cases[k].wp)
+			ctx.cr0 &= ~CR0_WP;
+		if (cases[k].smap)
+			ctx.cr4 |= CR4_SMAP;
+		if (cases[k].ac)
+			rflags |= RFLAGS_AC;
+		gpr[GPR_RBX] = cases[k].at;
+		/* which page is at fault: the first, if that one forbids it */
+		if (room < 4 && !(bad >= NONE_V && bad < SUP_V) &&
+		    !(bad >= RO_V && bad < NONE_V && write && (ctx.cpl == 3 || cases[k].wp)))
+			bad += room;
+		emul_remember();
+		if (want < 0) {
+			assert_int_equal(emul_run(insn[j].bytes, insn[j].n), EMUL_DONE);
+			continue;
+		}
+		assert_int_equal(emul_run(insn[j].bytes, insn[j].n), EMUL_FAULT);
+		assert_page_fault(bad, (uint32_t)want);
+		assert_nothing_done();
+	}
+}
+
+/* An operand half in RAM and half in a device, and one in two devices. */
+static void test_two_pages(void **state)
+{
+	(void)state;
+	emul_begin_64();
+	put64(RAM_P + 0xff8, 0x8877665544332211);
+	device[0] = 0xaa;
+	device[1] = 0xbb;
+	device[2] = 0xcc;
+	gpr[GPR_RBX] = DEV_V - 1;
+	assert_int_equal(RUN(0x8b, 0x03), EMUL_DONE);
+	assert_int_equal(gpr[GPR_RAX], 0xccbbaa88);
+	assert_int_equal(n_touch, 2);
+	assert_touch(0, 'r', DEVICE, 2, 0xbbaa);
+	assert_touch(1, 'r', DEVICE + 2, 1, 0xcc);
+	n_touch = 0;
+	gpr[GPR_RAX] = 0x0102030405060708;
+	gpr[GPR_RBX] = DEV_V - 4;
+	assert_int_equal(RUN(0x48, 0x89, 0x03), EMUL_DONE);
+	assert_int_equal(get64(RAM_P + 0xff8), 0x0506070844332211);
+	assert_int_equal(n_touch, 1);
+	assert_touch(0, 'w', DEVICE, 4, 0x01020304);
+	n_touch = 0;
+	code_map(NONE_V, DEVICE + 0x3000, 1, CODE_FLAGS);
+	gpr[GPR_RBX] = SUP_V - 2;
+	gpr[GPR_RAX] = 0xa1b2c3d4;
+	assert_int_equal(RUN(0x89, 0x03), EMUL_DONE);
+	assert_int_equal(n_touch, 2);
+	assert_touch(0, 'w', DEVICE + 0x3ffe, 2, 0xc3d4);
+	assert_touch(1, 'w', DEVICE + 0x1000, 2, 0xa1b2);
+}
+
+/* ---- segments ---- */
+
+/* Each segment of its own base; the instruction reads by the one that it names. */
+static void test_segments(void **state)
+{
+	static const uint8_t prefix[] = {0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65};
+	static const struct code_context *const contexts[] = {&code_32, &code_16};
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		emul_begin_flat(contexts[i]);
+		for (unsigned s = 0; s <= SEG_GS; s++)
+			seg[s].base = DEVICE + 0x800 * s;
+		seg[SEG_CS].attr = 0x9b; /* to be read by data accesses as well */
+		gpr[GPR_RBX] = gpr[GPR_RBP] = gpr[GPR_RSP] = gpr[GPR_RDI] = 0x10;
+		for (unsigned s = 0; s <= SEG_GS; s++)
+			if (i) /* MOV EAX, [DI] */
+				assert_loaded(RUN(prefix[s], 0x66, 0x8b, 0x05), 0x800 * s + 0x10);
+			else
+				assert_loaded(RUN(prefix[s], 0x8b, 0x03), 0x800 * s + 0x10);
+	}
+	/* without a prefix: the base register decides, in a SIB byte as well, but not an index */
+	emul_begin_flat(&code_32);
+	seg[SEG_SS].base = DEVICE + 0x800;
+	seg[SEG_DS].base = DEVICE;
+	gpr[GPR_RBX] = gpr[GPR_RBP] = gpr[GPR_RSP] = 0x10;
+	assert_loaded(RUN(0x8b, 0x03), 0x10);
+	assert_loaded(RUN(0x8b, 0x45, 0x00), 0x810);
+	assert_loaded(RUN(0x8b, 0x04, 0x24), 0x810);
+	assert_loaded(RUN(0x8b, 0x44, 0x1d, 0x00), 0x820); /* [EBP+EBX] */
+	assert_loaded(RUN(0x8b, 0x04, 0x2b), 0x20);        /* [EBX+EBP] */
+	assert_loaded(RUN(0x8b, 0x04, 0x2d, 4, 0, 0, 0), 0x14);
+	assert_loaded(RUN(0x8b, 0x05, 0x18, 0, 0, 0), 0x18);
+	assert_loaded(RUN(0xa1, 0x1c, 0, 0, 0), 0x1c);
+}
+
+/* [BX+SI] and the other seven, wrapping at 64 KiB, in 16-bit code and by prefix in 32-bit code. */
+static void test_16_bit_addresses(void **state)
+{
+	static const uint8_t first[] = {GPR_RBX, GPR_RBX, GPR_RBP, GPR_RBP,
+					GPR_RSI, GPR_RDI, GPR_RBP, GPR_RBX};
+	static const uint8_t second[] = {GPR_RSI, GPR_RDI, GPR_RSI, GPR_RDI};
+
+	(void)state;
+	for (unsigned i = 0; i < 4000; i++) {
+		unsigned rm = i % 8, mod = i / 8 % 3, n = 0;
+		unsigned want = (unsigned)(broken_random() % 0x200) * 4, sum = 0;
+		bool wide = i / 24 % 2, stack;
+		uint8_t b[8];
+
+		emul_begin(wide ? &code_32 : &code_16, 0x5000, 0x5000);
+		for (unsigned s = 0; s < SEG_COUNT; s++)
+			seg[s] = (struct segment_state){.limit = 0xffff, .attr = 0x93};
+		seg[SEG_DS].base = DEVICE;
+		seg[SEG_SS].base = DEVICE + 0x1000;
+		stack = rm == 2 || rm == 3 || (rm == 6 && mod);
+		for (unsigned r = 0; r < GPR_COUNT; r++)
+			gpr[r] = broken_random();
+		b[n++] = wide ? 0x67 : 0x66;
+		b[n++] = 0x8b;
+		b[n++] = (uint8_t)(mod << 6 | rm);
+		if (rm < 4)
+			sum += (uint16_t)gpr[second[rm]];
+		if (mod == 1) {
+			b[n] = (uint8_t)broken_random();
+			sum += (unsigned)(int8_t)b[n++];
+		} else if (mod == 2 || rm == 6) {
+			uint16_t disp;
+
+			if (mod)
+				sum += (uint16_t)gpr[first[rm]];
+			disp = (uint16_t)(want - sum);
+			b[n++] = (uint8_t)disp;
+			b[n++] = (uint8_t)(disp >> 8);
+		}
+		if (mod == 1 || (mod == 0 && rm != 6))
+			gpr[first[rm]] = (gpr[first[rm]] & ~0xffffull) | (uint16_t)(want - sum);
+		emul_put(b, n);
+		assert_loaded(emul_go(), want + (stack ? 0x1000 : 0));
+	}
+}
+
+static void check_limit(unsigned s, uint32_t limit, uint16_t attr, uint32_t offset, bool ok)
+{
+	static const uint8_t prefix[] = {0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65};
+
+	emul_begin_flat(&code_32);
+	seg[s].limit = limit;
+	seg[s].attr = attr;
+	/* so that what is in the limit is in the device */
+	seg[s].base = (uint32_t)(DEVICE + 0x1000 - ALIGN_DOWN(offset, 16));
+	gpr[GPR_RBX] = offset;
+	emul_remember();
+	for (unsigned write = 0; write < 2; write++) {
+		enum emul_result r = RUN(prefix[s], write ? 0x89 : 0x8b, 0x03);
+
+		assert_int_equal(r, ok ? EMUL_DONE : EMUL_FAULT);
+		if (ok)
+			continue;
+		assert_exception(s == SEG_SS ? VEC_SS : VEC_GP, 0);
+		assert_nothing_done();
+	}
+}
+
+static void test_limits(void **state)
+{
+	static const uint8_t segments[] = {SEG_ES, SEG_SS, SEG_DS, SEG_FS, SEG_GS};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(segments); i++) {
+		unsigned s = segments[i];
+
+		check_limit(s, 0xfff, 0x493, 0xffc, true);
+		check_limit(s, 0xfff, 0x493, 0xffd, false);
+		check_limit(s, 0xfff, 0x493, 0x1000, false);
+		check_limit(s, 0xfff, 0x493, 0xfffffffe, false);
+		check_limit(s, 3, 0x493, 0, true);
+		check_limit(s, 2, 0x493, 0, false);
+		check_limit(s, UINT32_MAX, 0x493, 0xfffffffc, true);
+		/* expand-down: what lies above the limit, to 4 GiB or to 64 KiB */
+		check_limit(s, 0xfff, 0x497, 0xfff, false);
+		check_limit(s, 0xfff, 0x497, 0x1000, true);
+		check_limit(s, 0xfff, 0x497, 0, false);
+		check_limit(s, 0xfff, 0x497, 0xfffffffc, true);
+		check_limit(s, 0xfff, 0x497, 0xfffffffe, false);
+		check_limit(s, 0xfff, 0x097, 0xfffc, true);
+		check_limit(s, 0xfff, 0x097, 0xfffd, false);
+		check_limit(s, 0xfff, 0x097, 0x10000, false);
+	}
+}
+
+static void test_segment_rights(void **state)
+{
+	static const struct {
+		uint16_t attr;
+		bool read, write;
+	} cases[] = {
+		{0x000, false, false}, {0x013, false, false}, /* null, not present */
+		{0x491, true, false},  {0x493, true, true},   {0x499, false, false},
+		{0x49b, true, false},  {0x49f, true, false}, /* conforming code */
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(cases) * 2; i++) {
+		bool stack = i % 2;
+		enum emul_result r;
+
+		emul_begin_flat(&code_32);
+		seg[stack ? SEG_SS : SEG_DS].attr = cases[i / 2].attr;
+		gpr[GPR_RBX] = gpr[GPR_RBP] = DEVICE;
+		for (unsigned write = 0; write < 2; write++) {
+			bool ok = write ? cases[i / 2].write : cases[i / 2].read;
+
+			emul_remember();
+			if (stack)
+				r = RUN(write ? 0x89 : 0x8b, 0x45, 0x00);
+			else
+				r = RUN(write ? 0x89 : 0x8b, 0x03);
+			assert_int_equal(r, ok ? EMUL_DONE : EMUL_FAULT);
+			if (ok)
+				continue;
+			assert_exception(stack ? VEC_SS : VEC_GP, 0);
+			assert_nothing_done();
+		}
+	}
+}
+
+static void test_real_mode(void **state)
+{
+	(void)state;
+	emul_begin_flat(&code_16);
+	seg[SEG_DS].base = DEVICE;
+	gpr[GPR_RBX] = 0xffffffffffff0010;
+	gpr[GPR_RAX] = 0x1122334455667788;
+	/* 16 bits by default, and the rest of the register stays */
+	assert_int_equal(RUN(0x8b, 0x07), EMUL_DONE);
+	assert_touch(0, 'r', DEVICE + 0x10, 2, dev32(0x10) & 0xffff);
+	assert_int_equal(gpr[GPR_RAX] >> 16, 0x112233445566);
+	assert_int_equal(rip, 0x5002);
+	/* nobody asks for rights: code can be written */
+	seg[SEG_CS] = (struct segment_state){.base = DEVICE, .limit = 0xffff, .attr = 0x9b};
+	assert_int_equal(RUN(0x2e, 0xc6, 0x07, 0x5a), EMUL_DONE);
+	assert_touch(1, 'w', DEVICE + 0x10, 1, 0x5a);
+	/* the limit holds */
+	gpr[GPR_RBX] = gpr[GPR_RBP] = 0xffff;
+	emul_remember();
+	assert_int_equal(RUN(0x89, 0x07), EMUL_FAULT);
+	assert_exception(VEC_GP, 0);
+	assert_int_equal(RUN(0x89, 0x46, 0x00), EMUL_FAULT);
+	assert_exception(VEC_SS, 0);
+	gpr[GPR_RBX] = 0x10000; /* 32-bit address */
+	emul_remember();
+	assert_int_equal(RUN(0x67, 0x8b, 0x03), EMUL_FAULT);
+	assert_exception(VEC_GP, 0);
+	assert_nothing_done();
+	/* or another one does that protected mode has left */
+	seg[SEG_DS] = (struct segment_state){.limit = UINT32_MAX, .attr = 0x93};
+	gpr[GPR_RBX] = DEVICE;
+	n_touch = 0;
+	assert_loaded(RUN(0x67, 0x66, 0x8b, 0x03), 0);
+	/* virtual-8086 mode: as little */
+	ctx.cr0 |= CR0_PE;
+	ctx.cpl = 3;
+	rflags |= RFLAGS_VM;
+	seg[SEG_CS].base = DEVICE;
+	gpr[GPR_RBX] = 0x20;
+	assert_int_equal(RUN(0x2e, 0xc6, 0x07, 0x5b), EMUL_DONE);
+	assert_touch(0, 'w', DEVICE + 0x20, 1, 0x5b);
+}
+
+/* Linear addresses and EIP wrap at 4 GiB outside 64-bit mode, in compatibility mode as well. */
+static void test_wrap(void **state)
+{
+	(void)state;
+	emul_begin_flat(&code_32);
+	seg[SEG_DS].base = 0xfffff000;
+	gpr[GPR_RBX] = DEVICE + 0x1008;
+	assert_loaded(RUN(0x8b, 0x03), 8);
+	seg[SEG_DS].base = 0x1000;
+	gpr[GPR_RBX] = 0xffffeffe;
+	put32(0xfffffffc, 0x22110000);
+	put32(0, 0x00004433);
+	put32(0x100000000, 0x99999999);
+	assert_int_equal(RUN(0x8b, 0x03), EMUL_DONE);
+	assert_int_equal(gpr[GPR_RAX], 0x44332211);
+
+	emul_begin_flat(&code_32);
+	gpr[GPR_RBX] = DEVICE;
+	rip = code_gpa = 0xfffffffe;
+	put32(0xfffffffc, 0x038b0000);
+	assert_loaded(emul_go(), 0);
+	assert_int_equal(rip, 0);
+
+	emul_begin_64();
+	ctx.cs_attr = code_32.cs_attr;
+	code_at = 0x5000;
+	code_map(0x5000, CODE_P, 1, CODE_FLAGS);
+	code_map(0x1000, DEVICE, 1, CODE_FLAGS);
+	seg[SEG_DS].base = 0xffffe000;
+	gpr[GPR_RBX] = 0xffffffff00003010; /* the upper half is not to be seen */
+	assert_loaded(RUN(0x8b, 0x03), 0x10);
+	seg[SEG_DS].attr = 0; /* and segments count */
+	emul_remember();
+	assert_int_equal(RUN(0x8b, 0x03), EMUL_FAULT);
+	assert_exception(VEC_GP, 0);
+	assert_nothing_done();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_fs_gs),       cmocka_unit_test(test_rsp_and_rip),
+		cmocka_unit_test(test_no_base),     cmocka_unit_test(test_not_canonical),
+		cmocka_unit_test(test_page_rights), cmocka_unit_test(test_two_pages),
+		cmocka_unit_test(test_segments),    cmocka_unit_test(test_16_bit_addresses),
+		cmocka_unit_test(test_limits),      cmocka_unit_test(test_segment_rights),
+		cmocka_unit_test(test_real_mode),   cmocka_unit_test(test_wrap),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
