@@ -93,6 +93,32 @@ static void test_no_base(void **state)
 	assert_loaded(RUN(0x67, 0x41, 0x8b, 0x45, 0x08), 0x10);
 }
 
+/* A bit's distance is added before the address is cut to its size. */
+static void test_far_bits(void **state)
+{
+	(void)state;
+	emul_begin_64();
+	code_map(0x5000, DEVICE, 1, CODE_FLAGS);
+	gpr[GPR_RBX] = 0xfffffff0;
+	gpr[GPR_RAX] = 8 * 0x5018 + 5;
+	device[8] = 0x20;
+	assert_int_equal(RUN(0x67, 0x0f, 0xa3, 0x03), EMUL_DONE); /* BT [EBX], EAX */
+	assert_touch(0, 'r', DEVICE + 8, 4, dev32(8));
+	assert_true(rflags & RFLAGS_CF);
+	gpr[GPR_RBX] = DEV_V + 0x100;
+	gpr[GPR_RAX] = (uint64_t)-8 * 0x80 - 1;
+	assert_int_equal(RUN(0x48, 0x0f, 0xb3, 0x03), EMUL_DONE); /* BTR [RBX], RAX */
+	assert_touch(1, 'r', DEVICE + 0x78, 8, touch[1].value);
+	assert_touch(2, 'w', DEVICE + 0x78, 8, touch[1].value & ~BIT(63));
+
+	emul_begin_flat(&code_16);
+	seg[SEG_DS].base = DEVICE;
+	gpr[GPR_RBX] = 0xfff0;
+	gpr[GPR_RAX] = 8 * 0x30 + 15;
+	assert_int_equal(RUN(0x0f, 0xab, 0x07), EMUL_DONE); /* BTS [BX], AX */
+	assert_touch(1, 'w', DEVICE + 0x20, 2, touch[0].value | 0x8000);
+}
+
 static void test_not_canonical(void **state)
 {
 	(void)state;
@@ -493,12 +519,19 @@ static void test_wrap(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_fs_gs),       cmocka_unit_test(test_rsp_and_rip),
-		cmocka_unit_test(test_no_base),     cmocka_unit_test(test_not_canonical),
-		cmocka_unit_test(test_page_rights), cmocka_unit_test(test_two_pages),
-		cmocka_unit_test(test_segments),    cmocka_unit_test(test_16_bit_addresses),
-		cmocka_unit_test(test_limits),      cmocka_unit_test(test_segment_rights),
-		cmocka_unit_test(test_real_mode),   cmocka_unit_test(test_wrap),
+		cmocka_unit_test(test_fs_gs),
+		cmocka_unit_test(test_rsp_and_rip),
+		cmocka_unit_test(test_no_base),
+		cmocka_unit_test(test_far_bits),
+		cmocka_unit_test(test_not_canonical),
+		cmocka_unit_test(test_page_rights),
+		cmocka_unit_test(test_two_pages),
+		cmocka_unit_test(test_segments),
+		cmocka_unit_test(test_16_bit_addresses),
+		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_segment_rights),
+		cmocka_unit_test(test_real_mode),
+		cmocka_unit_test(test_wrap),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -339,6 +339,8 @@ static void build(struct insn *in, const struct form *f)
 	if (bit)
 		choose_bit(in);
 	put_address(in, base, index, kind);
+	if (address32 && kind >= 2) /* the upper half does not count */
+		gpr[base] ^= broken_random() << 32;
 	put(in, imm, immediate_size(in));
 }
 
