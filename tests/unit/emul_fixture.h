@@ -251,4 +251,22 @@ static inline void assert_touch(unsigned i, char kind, uint64_t at, unsigned siz
 	assert_int_equal(touch[i].value, value);
 }
 
+static inline uint32_t dev32(unsigned at)
+{
+	uint32_t v;
+
+	memcpy(&v, device + at, sizeof(v));
+	return v;
+}
+
+/* MOV EAX, [...] has read these four bytes of the device. */
+static inline void assert_loaded(enum emul_result r, unsigned at)
+{
+	assert_int_equal(r, EMUL_DONE);
+	assert_int_equal(n_touch, 1);
+	assert_touch(0, 'r', DEVICE + at, 4, dev32(at));
+	assert_int_equal((uint32_t)gpr[GPR_RAX], dev32(at));
+	n_touch = 0;
+}
+
 #endif

@@ -264,6 +264,32 @@ static void test_faults_in_the_middle(void **state)
 	}
 }
 
+/* The segment's limit stops it as a page does. */
+static void test_limit_in_the_middle(void **state)
+{
+	(void)state;
+	emul_begin_flat(&code_32);
+	seg[SEG_ES].base = DEVICE;
+	seg[SEG_ES].limit = 0x10;
+	gpr[GPR_RCX] = 10;
+	gpr[GPR_RDI] = 0;
+	assert_int_equal(RUN(0xf3, 0xab), EMUL_FAULT); /* REP STOSD */
+	assert_exception(VEC_GP, 0);
+	assert_int_equal(n_touch, 4);
+	assert_int_equal(gpr[GPR_RCX], 6);
+	assert_int_equal(gpr[GPR_RDI], 0x10);
+	/* INS too has no other segment */
+	seg[SEG_DS].attr = 0;
+	port_reported = true;
+	port = (struct emul_port){(uint16_t)gpr[GPR_RDX], 1, true};
+	assert_int_equal(RUN(0xf3, 0x3e, 0x6c), EMUL_FAULT);
+	assert_int_equal(n_touch, 6);
+	assert_touch(4, 'i', port.port, 1, touch[5].value);
+	assert_touch(5, 'w', DEVICE + 0x10, 1, touch[4].value);
+	assert_int_equal(gpr[GPR_RCX], 5);
+	assert_int_equal(gpr[GPR_RDI], 0x11);
+}
+
 /* ---- ports ---- */
 
 static void report(uint16_t at, uint8_t size, bool in)
@@ -383,6 +409,7 @@ int main(void)
 		cmocka_unit_test(test_register_sizes),
 		cmocka_unit_test(test_copy),
 		cmocka_unit_test(test_faults_in_the_middle),
+		cmocka_unit_test(test_limit_in_the_middle),
 		cmocka_unit_test(test_ports),
 		cmocka_unit_test(test_repeated_ports),
 		cmocka_unit_test(test_port_instruction_gone),

@@ -110,7 +110,8 @@ test_gwalk_random_SRC := $(test_gwalk_SRC)
 UNIT_TESTS += test_fetch
 test_fetch_SRC := guests/fetch.c guests/gwalk.c mm/gmem.c
 
-UNIT_TESTS += test_emulate test_emulate_address test_emulate_decode test_emulate_native
+UNIT_TESTS += test_emulate test_emulate_address test_emulate_decode test_emulate_native \
+	test_emulate_segments
 EMULATE_SRC := guests/emulate.c guests/emul_decode.c guests/emul_alu.c guests/fetch.c guests/gwalk.c \
 	mm/gmem.c
 test_emulate_SRC := $(EMULATE_SRC)
@@ -121,3 +122,5 @@ test_emulate_decode_SRC := $(EMULATE_SRC)
 test_emulate_decode_OBJ := $(ZYDIS_OBJS_HOST)
 test_emulate_native_SRC := $(EMULATE_SRC)
 test_emulate_native_OBJ := $(ZYDIS_OBJS_HOST)
+test_emulate_segments_SRC := $(EMULATE_SRC)
+test_emulate_segments_OBJ := $(ZYDIS_OBJS_HOST)
