@@ -557,8 +557,8 @@ enum emul_result emulate(struct emul *e)
 	if (!e->n_bytes)
 		return EMUL_FAULT;
 	op = find(e, mode_of(e->ctx));
-	if (unlikely(!op))
-		return not_decoded(e);
+	if (unlikely(!op)) /* with a port reported, it is no longer the instruction that exited */
+		return e->port ? EMUL_RETRY : not_decoded(e);
 	result = execute(e, op);
 	if (result != EMUL_DONE)
 		return result;

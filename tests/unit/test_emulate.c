@@ -1,363 +1,419 @@
 /*
- * What surrounds the emulation of an instruction: bounds, pages, faults, ports, the cache, modes.
- * What the instructions do is compared with a processor in test_emulate_native.c.
+ * The emulator's string instructions: repetition in bounded shares and with faults in the middle,
+ * and port accesses only where the hardware reported them.
  */
-#include "tests/unit/guest_code.h"
+#include "tests/unit/emul_fixture.h"
 
-#include <stdlib.h>
+/* ---- repetition ---- */
 
-#define CODE_GVA 0x7f0000401000ull
-#define CODE_GPA 0x200000ull
-#define DEV_GVA  0x7f0000600000ull
-#define DEV_SIZE 0x2000u
-#define RAM_GVA  0x7f0000800000ull
-#define RAM_GPA  0x300000ull
-
-static uint8_t device[DEV_SIZE];
-static unsigned device_writes, device_reads;
-static uint64_t gpr[GPR_COUNT], rip, rflags;
-static struct code_context c;
-static struct emul e;
-
-/* ---- the guest ---- */
-
-static void segment(void *ctx, enum segment_index s, struct segment_state *out)
+/* `calls` calls of at most EMUL_MAX_REP iterations each do the `count` that RCX asks for. */
+static void test_share(void **state)
 {
-	(void)ctx;
-	*out = (struct segment_state){.limit = UINT32_MAX, .attr = 0xc93};
-	if (s == SEG_FS)
-		out->base = DEV_GVA;
-}
-
-static uint64_t mmio_read(void *ctx, struct gpa gpa, unsigned size)
-{
-	uint64_t v = 0;
-
-	(void)ctx;
-	assert_in_range(gpa.v, CODE_NO_RAM, CODE_NO_RAM + DEV_SIZE - size);
-	memcpy(&v, device + (gpa.v - CODE_NO_RAM), size);
-	device_reads++;
-	return v;
-}
-
-static void mmio_write(void *ctx, struct gpa gpa, unsigned size, uint64_t value)
-{
-	(void)ctx;
-	assert_in_range(gpa.v, CODE_NO_RAM, CODE_NO_RAM + DEV_SIZE - size);
-	memcpy(device + (gpa.v - CODE_NO_RAM), &value, size);
-	device_writes++;
-}
-
-static uint32_t port_value;
-static unsigned port_accesses;
-
-static uint32_t io_read(void *ctx, uint16_t port, unsigned size)
-{
-	(void)ctx;
-	assert_int_equal(port, 0x3f8);
-	port_accesses++;
-	return port_value++ & (uint32_t)(BIT(8 * size) - 1);
-}
-
-static void io_write(void *ctx, uint16_t port, unsigned size, uint32_t value)
-{
-	(void)ctx;
-	(void)size;
-	assert_int_equal(port, 0x3f8);
-	port_value = value;
-	port_accesses++;
-}
-
-static const struct emul_host host = {
-	.segment = segment,
-	.mmio_read = mmio_read,
-	.mmio_write = mmio_write,
-	.io_read = io_read,
-	.io_write = io_write,
-};
-
-static int setup(void **state)
-{
-	(void)state;
-	code_begin();
-	code_map(CODE_GVA, CODE_GPA, 2, CODE_FLAGS);
-	code_map(DEV_GVA, CODE_NO_RAM, DEV_SIZE / PAGE_SIZE, CODE_FLAGS);
-	code_map(RAM_GVA, RAM_GPA, 2, CODE_FLAGS);
-	memset(device, 0, sizeof(device));
-	memset(gpr, 0, sizeof(gpr));
-	rip = CODE_GVA;
-	rflags = RFLAGS_ONE;
-	device_reads = device_writes = port_accesses = 0;
-	free(e.cache);
-	e = (struct emul){
-		.mem = &code_mem,
-		.ctx = &c,
-		.host = &host,
-		.cache = calloc(1, emul_cache_size()),
-		.gpr = gpr,
-		.rip = &rip,
-		.rflags = &rflags,
-	};
-	assert_non_null(e.cache);
-	return 0;
-}
-
-static void put_code(const uint8_t *bytes, unsigned n)
-{
-	assert_int_equal(gmem_write(&code_mem, CODE_GPA, bytes, n), 0);
-}
-
-static enum emul_result step(void)
-{
-	c = code_64;
-	c.rip = rip;
-	c.rflags = rflags;
-	return emulate(&e);
-}
-
-static uint64_t random64(void)
-{
-	static uint64_t x = 0x9e3779b97f4a7c15;
-
-	x ^= x << 13;
-	x ^= x >> 7;
-	x ^= x << 17;
-	return x;
-}
-
-/* ---- bounds ---- */
-
-static void work_is_bounded(void **state)
-{
-	static const uint8_t code[] = {0xf3, 0xaa};
+	static const unsigned counts[] = {1, 255, 256, 257, 512, 1000};
 
 	(void)state;
-	put_code(code, sizeof(code));
-	gpr[GPR_RDI] = DEV_GVA;
-	gpr[GPR_RCX] = 2 * EMUL_MAX_REP + 1;
-	gpr[GPR_RAX] = 0x77;
-	for (unsigned i = 1; i <= 2; i++) {
-		assert_int_equal(step(), EMUL_AGAIN);
-		assert_int_equal(device_writes, i * EMUL_MAX_REP);
-		assert_int_equal(gpr[GPR_RDI], DEV_GVA + i * EMUL_MAX_REP);
-		assert_int_equal(rip, CODE_GVA);
+	for (unsigned i = 0; i < ARRAY_SIZE(counts); i++) {
+		unsigned left = counts[i], done = 0;
+
+		emul_begin_64();
+		gpr[GPR_RCX] = left;
+		gpr[GPR_RDI] = DEV_V;
+		do {
+			unsigned n = MIN(left, (unsigned)EMUL_MAX_REP);
+			enum emul_result r = RUN(0xf3, 0xaa); /* REP STOSB */
+
+			done += n;
+			left -= n;
+			assert_int_equal(r, left ? EMUL_AGAIN : EMUL_DONE);
+			assert_int_equal(gpr[GPR_RCX], left);
+			assert_int_equal(gpr[GPR_RDI], DEV_V + done);
+			assert_int_equal(n_touch, done);
+		} while (left);
+		assert_int_equal(rip, CODE_V + 2);
+		for (unsigned k = 0; k < done; k++)
+			assert_touch(k, 'w', DEVICE + k, 1, gpr[GPR_RAX] & 0xff);
 	}
-	assert_int_equal(step(), EMUL_DONE);
-	assert_int_equal(gpr[GPR_RCX], 0);
-	assert_int_equal(rip, CODE_GVA + 2);
-	/* a single step is one iteration */
-	rip = CODE_GVA;
+}
+
+/* A comparison that ends with the share is over. */
+static void test_share_of_comparison(void **state)
+{
+	(void)state;
+	emul_begin_64();
+	memset(device, 0x33, 300);
+	gpr[GPR_RAX] = 0x33;
+	gpr[GPR_RCX] = 1000;
+	gpr[GPR_RDI] = DEV_V;
+	device[EMUL_MAX_REP - 1] = 0x34;
+	assert_int_equal(RUN(0xf3, 0xae), EMUL_DONE); /* REPE SCASB */
+	assert_int_equal(gpr[GPR_RCX], 1000 - EMUL_MAX_REP);
+	assert_int_equal(gpr[GPR_RDI], DEV_V + EMUL_MAX_REP);
+	assert_int_equal(rflags & (RFLAGS_ZF | RFLAGS_CF | RFLAGS_SF), RFLAGS_CF | RFLAGS_SF);
+
+	gpr[GPR_RCX] = 1000;
+	gpr[GPR_RDI] = DEV_V;
+	device[EMUL_MAX_REP - 1] = 0x33;
+	assert_int_equal(RUN(0xf3, 0xae), EMUL_AGAIN);
+	assert_int_equal(gpr[GPR_RCX], 1000 - EMUL_MAX_REP);
+	assert_true(rflags & RFLAGS_ZF);
+	assert_int_equal(RUN(0xf3, 0xae), EMUL_DONE);
+	assert_int_equal(gpr[GPR_RCX], 1000 - 301);
+
+	gpr[GPR_RCX] = 1000;
+	gpr[GPR_RDI] = DEV_V;
+	gpr[GPR_RAX] = device[300];
+	assert_int_equal(RUN(0xf2, 0xae), EMUL_AGAIN); /* REPNE SCASB */
+	assert_int_equal(RUN(0xf2, 0xae), EMUL_DONE);
+	assert_int_equal(gpr[GPR_RDI], DEV_V + 301);
+	assert_true(rflags & RFLAGS_ZF);
+}
+
+static void test_single_step(void **state)
+{
+	(void)state;
+	emul_begin_64();
 	rflags |= RFLAGS_TF;
 	gpr[GPR_RCX] = 3;
-	assert_int_equal(step(), EMUL_AGAIN);
-	assert_int_equal(gpr[GPR_RCX], 2);
-	/* none at all */
-	rip = CODE_GVA;
-	gpr[GPR_RCX] = 0;
-	assert_int_equal(step(), EMUL_DONE);
-}
-
-static void across_a_page(void **state)
-{
-	static const uint8_t load[] = {0x48, 0x8b, 0x03}, store[] = {0x48, 0x89, 0x03};
-
-	(void)state;
-	/* the last 3 bytes of RAM pages, then the device */
-	code_map(RAM_GVA + PAGE_SIZE, CODE_NO_RAM, 1, CODE_FLAGS);
-	gpr[GPR_RBX] = RAM_GVA + PAGE_SIZE - 3;
-	gpr[GPR_RAX] = 0x8877665544332211;
-	put_code(store, sizeof(store));
-	assert_int_equal(step(), EMUL_DONE);
-	assert_int_equal(get32(RAM_GPA + PAGE_SIZE - 4), 0x33221100);
-	assert_memory_equal(device, "\x44\x55\x66\x77\x88\0", 6);
-	gpr[GPR_RAX] = 0;
-	rip = CODE_GVA;
-	put_code(load, sizeof(load));
-	assert_int_equal(step(), EMUL_DONE);
-	assert_int_equal(gpr[GPR_RAX], 0x8877665544332211);
-}
-
-/* ---- faults ---- */
-
-static void assert_fault(uint8_t vector, uint32_t error, uint64_t payload)
-{
-	assert_int_equal(e.fault.kind, EVENT_EXCEPTION);
-	assert_int_equal(e.fault.vector, vector);
-	assert_int_equal(e.fault.error, error);
-	if (vector == VEC_PF)
-		assert_int_equal(e.fault.payload, payload);
-	assert_int_equal(rip, CODE_GVA);
-}
-
-static void faults_change_nothing(void **state)
-{
-	static const uint8_t movs[] = {0xa4}, add[] = {0x01, 0x03};
-
-	(void)state;
-	/* the destination is not there: the device is not read */
-	put_code(movs, sizeof(movs));
-	gpr[GPR_RSI] = DEV_GVA;
-	gpr[GPR_RDI] = 0x1000;
-	assert_int_equal(step(), EMUL_FAULT);
-	assert_fault(VEC_PF, 2, 0x1000);
-	assert_int_equal(device_reads, 0);
-	assert_int_equal(gpr[GPR_RSI], DEV_GVA);
-	/* not to be written, from ring 0 with CR0.WP */
-	code_map(DEV_GVA, CODE_NO_RAM, 1, CODE_FLAGS & ~(uint64_t)PTE_W);
-	put_code(add, sizeof(add));
-	gpr[GPR_RBX] = DEV_GVA + 8;
-	assert_int_equal(step(), EMUL_FAULT);
-	assert_fault(VEC_PF, 3, DEV_GVA + 8);
-	assert_int_equal(device_writes, 0);
-	/* no canonical address */
-	gpr[GPR_RBX] = 0x800000000000;
-	assert_int_equal(step(), EMUL_FAULT);
-	assert_fault(VEC_GP, 0, 0);
-}
-
-static void a_fault_in_the_middle_of_rep(void **state)
-{
-	static const uint8_t code[] = {0xf3, 0xa4};
-
-	(void)state;
-	put_code(code, sizeof(code));
-	gpr[GPR_RSI] = DEV_GVA;
-	gpr[GPR_RDI] = RAM_GVA + 2 * PAGE_SIZE - 5; /* and then nothing */
-	gpr[GPR_RCX] = 20;
-	memset(device, 0x99, 20);
-	assert_int_equal(step(), EMUL_FAULT);
-	assert_fault(VEC_PF, 2, RAM_GVA + 2 * PAGE_SIZE);
-	assert_int_equal(gpr[GPR_RCX], 15);
-	assert_int_equal(gpr[GPR_RSI], DEV_GVA + 5);
-	assert_int_equal(gpr[GPR_RDI], RAM_GVA + 2 * PAGE_SIZE);
-}
-
-static void what_is_not_known(void **state)
-{
-	static const uint8_t codes[][4] = {
-		{0xd9, 0x03}, {0x0f, 0x6f, 0x03}, {0x0f, 0x28, 0x03}, {0x0f, 0x0b},
-		{0xf4},       {0x0f, 0xa2}};
-
-	(void)state;
-	gpr[GPR_RBX] = DEV_GVA;
-	for (unsigned i = 0; i < ARRAY_SIZE(codes); i++) {
-		put_code(codes[i], 4);
-		assert_int_equal(step(), EMUL_UNSUPPORTED);
-		assert_int_equal(rip, CODE_GVA);
-		assert_memory_equal(e.bytes, codes[i], 2);
+	gpr[GPR_RSI] = DEV_V;
+	gpr[GPR_RDI] = RAM_V;
+	for (unsigned i = 1; i <= 3; i++) {
+		assert_int_equal(RUN(0xf3, 0xa4), i < 3 ? EMUL_AGAIN : EMUL_DONE);
+		assert_int_equal(n_touch, i);
+		assert_int_equal(gpr[GPR_RCX], 3 - i);
+		assert_int_equal(gpr[GPR_RSI], DEV_V + i);
+		assert_int_equal(gpr[GPR_RDI], RAM_V + i);
 	}
-	assert_int_equal(device_reads + device_writes, 0);
+	assert_int_equal(rip, CODE_V + 2);
+	assert_true(rflags & RFLAGS_TF);
+}
+
+/* RCX, ECX or CX of zero by the address size: no iteration, no flag changes. */
+static void test_no_iteration(void **state)
+{
+	static const uint8_t opcodes[] = {0xa4, 0xa6, 0xaa, 0xac, 0xae};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(opcodes); i++) {
+		emul_begin_64();
+		gpr[GPR_RCX] = 0;
+		gpr[GPR_RSI] = gpr[GPR_RDI] = NONE_V; /* nor a fault */
+		emul_remember();
+		assert_int_equal(RUN(0xf3, opcodes[i]), EMUL_DONE);
+		assert_int_equal(rip, CODE_V + 2);
+		rip = CODE_V;
+		assert_nothing_done();
+
+		emul_begin_flat(&code_16);
+		gpr[GPR_RCX] = 0x1234567890ab0000;
+		emul_remember();
+		assert_int_equal(RUN(0xf2, opcodes[i]), EMUL_DONE);
+		rip = code_at;
+		assert_nothing_done();
+	}
+	emul_begin_64();
+	gpr[GPR_RCX] = 0xffffffff00000000;
+	assert_int_equal(RUN(0x67, 0xf3, 0xaa), EMUL_DONE);
+	assert_int_equal(n_touch, 0);
+	assert_int_equal((uint32_t)gpr[GPR_RCX], 0);
+}
+
+/* Registers of 16 bits wrap and keep the bits above; those of 32 bits lose the upper half. */
+static void test_register_sizes(void **state)
+{
+	(void)state;
+	emul_begin_flat(&code_16);
+	seg[SEG_ES].base = DEVICE;
+	seg[SEG_DS].base = RAM_P;
+	gpr[GPR_RCX] = 0xaaaaaaaaaaaa0003;
+	gpr[GPR_RSI] = 0xbbbbbbbbbbbbfffe;
+	gpr[GPR_RDI] = 0xcccccccccccc0002;
+	assert_int_equal(RUN(0xf3, 0xa4), EMUL_DONE); /* REP MOVSB */
+	assert_int_equal(n_touch, 3);
+	assert_touch(2, 'w', DEVICE + 4, 1, get32(RAM_P) & 0xff);
+	assert_int_equal(gpr[GPR_RCX], 0xaaaaaaaaaaaa0000);
+	assert_int_equal(gpr[GPR_RSI], 0xbbbbbbbbbbbb0001);
+	assert_int_equal(gpr[GPR_RDI], 0xcccccccccccc0005);
+	gpr[GPR_RCX] = 0xaaaaaaaa00000002;
+	gpr[GPR_RDI] = 0xcccccccc00000008;
+	assert_int_equal(RUN(0x67, 0xf3, 0xab), EMUL_DONE); /* STOSW with 32-bit addresses */
+	assert_touch(4, 'w', DEVICE + 10, 2, gpr[GPR_RAX] & 0xffff);
+	assert_int_equal((uint32_t)gpr[GPR_RCX], 0);
+	assert_int_equal((uint32_t)gpr[GPR_RDI], 12);
+
+	emul_begin_64();
+	code_map(0x5000, DEVICE, 1, CODE_FLAGS);
+	gpr[GPR_RCX] = 0xaaaaaaaa00000002;
+	gpr[GPR_RDI] = 0xcccccccc00005008;
+	assert_int_equal(RUN(0x67, 0xf3, 0xab), EMUL_DONE);
+	assert_touch(1, 'w', DEVICE + 12, 4, (uint32_t)gpr[GPR_RAX]);
+	assert_int_equal(gpr[GPR_RCX], 0);
+	assert_int_equal(gpr[GPR_RDI], 0x5010);
+	gpr[GPR_RSI] = DEV_V;
+	gpr[GPR_RAX] = 0x8877665544332211;
+	assert_int_equal(RUN(0x66, 0xad), EMUL_DONE); /* LODSW, LODSD */
+	assert_int_equal(gpr[GPR_RAX] >> 16, 0x887766554433);
+	assert_int_equal(RUN(0xad), EMUL_DONE);
+	assert_int_equal(gpr[GPR_RAX] >> 32, 0);
+}
+
+static void test_copy(void **state)
+{
+	(void)state;
+	/* device to device: each byte is read before it is written */
+	emul_begin_64();
+	gpr[GPR_RSI] = DEV_V;
+	gpr[GPR_RDI] = DEV_V + 8;
+	assert_int_equal(RUN(0x48, 0xa5), EMUL_DONE);
+	assert_int_equal(n_touch, 2);
+	assert_touch(0, 'r', DEVICE, 8, touch[1].value);
+	assert_touch(1, 'w', DEVICE + 8, 8, touch[0].value);
+	/* the source may have another segment, the destination never; flat outside 64-bit mode */
+	emul_begin_flat(&code_32);
+	seg[SEG_ES].base = DEVICE;
+	seg[SEG_DS].base = RAM_P;
+	seg[SEG_FS].base = RAM_P + 0x1000;
+	gpr[GPR_RSI] = 0x20;
+	gpr[GPR_RDI] = 0x40;
+	assert_int_equal(RUN(0xa5), EMUL_DONE);
+	assert_touch(0, 'w', DEVICE + 0x40, 4, get32(RAM_P + 0x20));
+	assert_int_equal(RUN(0x64, 0xa5), EMUL_DONE);
+	assert_touch(1, 'w', DEVICE + 0x44, 4, get32(RAM_P + 0x1024));
+	seg[SEG_ES].attr = 0x491; /* read-only */
+	emul_remember();
+	assert_int_equal(RUN(0xa5), EMUL_FAULT);
+	assert_exception(VEC_GP, 0);
+	assert_nothing_done();
+	assert_int_equal(RUN(0xae), EMUL_DONE); /* SCASB only reads */
+	/* FS in 64-bit mode has a base for the source alone */
+	emul_begin_64();
+	seg[SEG_FS].base = RAM_V;
+	gpr[GPR_RSI] = 0x20;
+	gpr[GPR_RDI] = DEV_V;
+	assert_int_equal(RUN(0x64, 0xa5), EMUL_DONE);
+	assert_touch(0, 'w', DEVICE, 4, get32(RAM_P + 0x20));
+}
+
+/* ---- faults between iterations ---- */
+
+struct stop {
+	uint8_t bytes[3], n;
+	uint64_t rsi, rdi;
+	bool down;
+	int64_t step;  /* of the registers, per iteration */
+	unsigned done; /* iterations before the fault */
+	uint64_t at;   /* the #PF */
+	uint32_t error;
+	unsigned touched; /* accesses of a device until then */
+	char port;        /* 'i', 'o' */
+	bool si, di;      /* which registers move */
+};
+
+static void test_faults_in_the_middle(void **state)
+{
+	static const struct stop stops[] = {
+		/* REP STOSQ from the device into a read-only page */
+		{{0xf3, 0x48, 0xab}, 3, 0, RO_V - 32, false, 8, 4, RO_V, 3, 4, 0, false, true},
+		/* the element that crosses is not written in part */
+		{{0xf3, 0x48, 0xab}, 3, 0, RO_V - 30, false, 8, 3, RO_V, 3, 9, 0, false, true},
+		/* at once */
+		{{0xf3, 0x48, 0xab}, 3, 0, NONE_V, false, 8, 0, NONE_V, 2, 0, 0, false, true},
+		/* downwards, out of the first page */
+		{{0xf3, 0x48, 0xab}, 3, 0, RAM_V + 8, true, -8, 2, RAM_V - 8, 2, 0, 0, false, true},
+		/* REP MOVSB: the source ends */
+		{{0xf3, 0xa4}, 2, NONE_V - 5, DEV_V, false, 1, 5, NONE_V, 0, 5, 0, true, true},
+		/* the destination ends: what would not be written is not read */
+		{{0xf3, 0xa4}, 2, DEV_V, RO_DEV_V - 3, false, 1, 3, RO_DEV_V, 3, 6, 0, true, true},
+		/* REP LODSW, REPNE SCASB, REPNE CMPSB */
+		{{0xf3, 0x66, 0xad}, 3, NONE_V - 6, 0, false, 2, 3, NONE_V, 0, 0, 0, true, false},
+		{{0xf2, 0xae}, 2, 0, NONE_V - 7, false, 1, 7, NONE_V, 0, 0, 0, false, true},
+		{{0xf2, 0xa6}, 2, NONE_V - 7, DEV_V, false, 1, 7, NONE_V, 0, 7, 0, true, true},
+		/* REP INSB, REP OUTSD: the port is not touched for nothing */
+		{{0xf3, 0x6c}, 2, 0, RO_V - 2, false, 1, 2, RO_V, 3, 4, 'i', false, true},
+		{{0xf3, 0x6f}, 2, NONE_V - 12, 0, false, 4, 3, NONE_V, 0, 3, 'o', true, false},
+		{{0xf3, 0x6f}, 2, NONE_V - 10, 0, false, 4, 2, NONE_V, 0, 2, 'o', true, false},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(stops); i++) {
+		const struct stop *s = &stops[i];
+		uint64_t moved = s->done * (uint64_t)s->step;
+
+		emul_begin_64();
+		gpr[GPR_RCX] = 100;
+		gpr[GPR_RSI] = s->rsi;
+		gpr[GPR_RDI] = s->rdi;
+		/* no byte compares equal to the one before the end */
+		gpr[GPR_RAX] = 0x1155;
+		assert_int_equal(gmem_fill(&code_mem, RO_P + 0xff0, 0xee, 16), 0);
+		memset(device, 0xdd, 16);
+		if (s->down)
+			rflags |= RFLAGS_DF;
+		port_reported = s->port;
+		port = (struct emul_port){(uint16_t)gpr[GPR_RDX], s->port == 'o' ? 4 : 1,
+					  s->port == 'i'};
+		assert_int_equal(emul_run(s->bytes, s->n), EMUL_FAULT);
+		assert_page_fault(s->at, s->error);
+		assert_int_equal(gpr[GPR_RCX], 100 - s->done);
+		assert_int_equal(gpr[GPR_RSI], s->rsi + (s->si ? moved : 0));
+		assert_int_equal(gpr[GPR_RDI], s->rdi + (s->di ? moved : 0));
+		assert_int_equal(n_touch, s->touched);
+		/* and from there it goes no further */
+		emul_remember();
+		assert_int_equal(emul_run(s->bytes, s->n), EMUL_FAULT);
+		assert_nothing_done();
+	}
+}
+
+/* The segment's limit stops it as a page does. */
+static void test_limit_in_the_middle(void **state)
+{
+	(void)state;
+	emul_begin_flat(&code_32);
+	seg[SEG_ES].base = DEVICE;
+	seg[SEG_ES].limit = 0x10;
+	gpr[GPR_RCX] = 10;
+	gpr[GPR_RDI] = 0;
+	assert_int_equal(RUN(0xf3, 0xab), EMUL_FAULT); /* REP STOSD */
+	assert_exception(VEC_GP, 0);
+	assert_int_equal(n_touch, 4);
+	assert_int_equal(gpr[GPR_RCX], 6);
+	assert_int_equal(gpr[GPR_RDI], 0x10);
+	/* INS too has no other segment */
+	seg[SEG_DS].attr = 0;
+	port_reported = true;
+	port = (struct emul_port){(uint16_t)gpr[GPR_RDX], 1, true};
+	assert_int_equal(RUN(0xf3, 0x3e, 0x6c), EMUL_FAULT);
+	assert_int_equal(n_touch, 6);
+	assert_touch(4, 'i', port.port, 1, touch[5].value);
+	assert_touch(5, 'w', DEVICE + 0x10, 1, touch[4].value);
+	assert_int_equal(gpr[GPR_RCX], 5);
+	assert_int_equal(gpr[GPR_RDI], 0x11);
 }
 
 /* ---- ports ---- */
 
-static void ports_as_reported(void **state)
+static void report(uint16_t at, uint8_t size, bool in)
 {
-	static const uint8_t outsb[] = {0x6e}, insw[] = {0x66, 0x6d}, out[] = {0xee};
-	struct emul_port port = {.port = 0x3f8, .size = 1, .in = false};
-
-	(void)state;
-	gpr[GPR_RDX] = 0x3f8;
-	gpr[GPR_RSI] = RAM_GVA;
-	gpr[GPR_RDI] = RAM_GVA + 100;
-	put32(RAM_GPA, 0x41);
-	put_code(outsb, sizeof(outsb));
-	assert_int_equal(step(), EMUL_RETRY); /* it was a memory access that exited */
-	e.port = &port;
-	assert_int_equal(step(), EMUL_DONE);
-	assert_int_equal(port_value, 0x41);
-	assert_int_equal(gpr[GPR_RSI], RAM_GVA + 1);
-	/* another direction, size, port; another instruction altogether */
-	rip = CODE_GVA;
-	port.in = true;
-	assert_int_equal(step(), EMUL_RETRY);
-	port.in = false;
-	port.size = 2;
-	assert_int_equal(step(), EMUL_RETRY);
-	port.size = 1;
-	gpr[GPR_RDX] = 0xcf9;
-	assert_int_equal(step(), EMUL_RETRY);
-	gpr[GPR_RDX] = 0x3f8;
-	put_code(out, sizeof(out));
-	assert_int_not_equal(step(), EMUL_DONE);
-	put_code((const uint8_t[]){0xaa}, 1);
-	assert_int_equal(step(), EMUL_RETRY);
-	assert_int_equal(port_accesses, 1);
-	port = (struct emul_port){.port = 0x3f8, .size = 2, .in = true};
-	port_value = 0xbeef;
-	put_code(insw, sizeof(insw));
-	assert_int_equal(step(), EMUL_DONE);
-	assert_int_equal(get32(RAM_GPA + 100), 0xbeef);
+	port_reported = true;
+	port = (struct emul_port){.port = at, .size = size, .in = in};
 }
 
-/* ---- the cache ---- */
+/* INS and OUTS of each size; REX.W changes nothing. */
+static const struct {
+	uint8_t bytes[3], n, size;
+	bool in;
+} port_insns[] = {
+	{{0x6c}, 1, 1, true},  {{0x66, 0x6d}, 2, 2, true},
+	{{0x6d}, 1, 4, true},  {{0x48, 0x6d}, 2, 4, true},
+	{{0x6e}, 1, 1, false}, {{0x66, 0x6f}, 2, 2, false},
+	{{0x6f}, 1, 4, false}, {{0x66, 0x48, 0x6f}, 3, 4, false},
+};
 
-static void the_cache_goes_by_the_bytes(void **state)
+static void test_ports(void **state)
 {
 	(void)state;
-	gpr[GPR_RBX] = DEV_GVA;
-	device[0] = 0x10;
-	/* the same place, other bytes: each is done as it stands there now */
-	for (unsigned i = 0; i < 3000; i++) {
-		uint8_t imm = (uint8_t)random64();
-		uint8_t code[] = {0x83, (uint8_t)(i & 1 ? 0x03 : 0x2b), imm}; /* ADD, SUB */
-		uint32_t before, after, addend = (uint32_t)(int32_t)(int8_t)imm;
+	for (unsigned i = 0; i < ARRAY_SIZE(port_insns); i++) {
+		unsigned size = port_insns[i].size;
+		bool in = port_insns[i].in;
+		uint64_t dx, v = get32(0);
 
-		memcpy(&before, device, 4);
-		rip = CODE_GVA;
-		put_code(code, sizeof(code));
-		assert_int_equal(step(), EMUL_DONE);
-		memcpy(&after, device, 4);
-		before = i & 1 ? before + addend : before - addend;
-		assert_int_equal(after, before);
+		emul_begin_64();
+		gpr[GPR_RDX] = 0xffffffffffff1234;
+		gpr[GPR_RSI] = RAM_V + 0x10;
+		gpr[GPR_RDI] = RAM_V + 0x20;
+		dx = 0x1234;
+		v = get32(RAM_P + 0x10) & size_mask(size);
+		/* nothing of it where it is not just the reported access */
+		emul_remember();
+		for (unsigned k = 0; k < 6; k++) {
+			report((uint16_t)(dx ^ (k == 0)), (uint8_t)size, in ^ (k == 1));
+			if (k >= 2 && k < 5)
+				port.size = (uint8_t)(1 << (k - 2));
+			if (k == 5)
+				port_reported = false;
+			if (port_reported && port.port == dx && port.size == size && port.in == in)
+				continue;
+			assert_int_equal(emul_run(port_insns[i].bytes, port_insns[i].n),
+					 EMUL_RETRY);
+			assert_nothing_done();
+		}
+		report((uint16_t)dx, (uint8_t)size, in);
+		assert_int_equal(emul_run(port_insns[i].bytes, port_insns[i].n), EMUL_DONE);
+		assert_int_equal(rip, CODE_V + port_insns[i].n);
+		assert_int_equal(n_touch, 1);
+		assert_touch(0, in ? 'i' : 'o', dx, size, in ? touch[0].value : v);
+		if (in)
+			assert_int_equal(get32(RAM_P + 0x20) & size_mask(size), touch[0].value);
+		assert_int_equal(gpr[GPR_RSI], RAM_V + 0x10 + (in ? 0 : size));
+		assert_int_equal(gpr[GPR_RDI], RAM_V + 0x20 + (in ? size : 0));
 	}
-	/* the same bytes in another mode: 40 is REX here, INC EAX there */
-	rip = CODE_GVA;
-	put_code((const uint8_t[]){0x40, 0x8a, 0x03}, 3);
-	assert_int_equal(step(), EMUL_DONE);
-	c = code_32;
-	c.rip = rip = CODE_GPA;
-	assert_int_equal(emulate(&e), EMUL_UNSUPPORTED);
 }
 
-static void other_modes(void **state)
+static void test_repeated_ports(void **state)
+{
+	uint16_t bytes = 0x1020;
+
+	(void)state;
+	emul_begin_64();
+	gpr[GPR_RDX] = 0x1f0;
+	gpr[GPR_RCX] = 300;
+	gpr[GPR_RDI] = RAM_V;
+	report(0x1f0, 2, true);
+	assert_int_equal(RUN(0xf3, 0x66, 0x6d), EMUL_AGAIN);
+	assert_int_equal(gpr[GPR_RCX], 300 - EMUL_MAX_REP);
+	assert_int_equal(RUN(0xf2, 0x66, 0x6d), EMUL_DONE); /* REPNE repeats as well */
+	assert_int_equal(n_touch, 300);
+	for (unsigned i = 0; i < 300; i++) {
+		assert_touch(i, 'i', 0x1f0, 2, touch[i].value);
+		assert_int_equal(gmem_read(&code_mem, RAM_P + 2 * i, &bytes, 2), 0);
+		assert_int_equal(bytes, touch[i].value);
+	}
+	assert_int_equal(gpr[GPR_RDI], RAM_V + 600);
+	/* downwards, step by step, out of device memory */
+	n_touch = 0;
+	rflags |= RFLAGS_DF | RFLAGS_TF;
+	gpr[GPR_RCX] = 2;
+	gpr[GPR_RSI] = DEV_V + 8;
+	report(0x1f0, 4, false);
+	assert_int_equal(RUN(0xf3, 0x6f), EMUL_AGAIN);
+	assert_int_equal(RUN(0xf3, 0x6f), EMUL_DONE);
+	assert_int_equal(n_touch, 4);
+	assert_touch(0, 'r', DEVICE + 8, 4, touch[1].value);
+	assert_touch(2, 'r', DEVICE + 4, 4, touch[3].value);
+	assert_int_equal(gpr[GPR_RSI], DEV_V);
+	assert_int_equal(gpr[GPR_RCX], 0);
+}
+
+/* Another vCPU has put something else in the place of INS or OUTS: the processor is to look. */
+static void test_port_instruction_gone(void **state)
 {
 	(void)state;
-	/* 32-bit: addresses end at 4 GiB, results too */
-	c = code_32;
-	put_code((const uint8_t[]){0x8b, 0x03}, 2);
-	gpr[GPR_RBX] = 0xffffffff00000000 | CODE_NO_RAM;
-	gpr[GPR_RAX] = UINT64_MAX;
-	memcpy(device, "\x78\x56\x34\x12", 4);
-	c.rip = rip = CODE_GPA;
-	assert_int_equal(emulate(&e), EMUL_DONE);
-	assert_int_equal(gpr[GPR_RAX], 0x12345678);
-	assert_int_equal(rip, CODE_GPA + 2);
-	/* FS has a base in 64-bit mode too */
-	rip = CODE_GVA;
-	put_code((const uint8_t[]){0x64, 0x8b, 0x04, 0x25, 4, 0, 0, 0}, 8);
-	device[4] = 0x5a;
-	assert_int_equal(step(), EMUL_DONE);
-	assert_int_equal(gpr[GPR_RAX], 0x5a);
-	/* relative to RIP, which is that of the next instruction */
-	rip = CODE_GVA;
-	put_code((const uint8_t[]){0xc7, 0x05, 0xf6, 0xef, 0x1f, 0x00, 9, 0, 0, 0}, 10);
-	assert_int_equal(step(), EMUL_DONE);
-	assert_int_equal(device[0], 9);
+	emul_begin_64();
+	gpr[GPR_RSI] = gpr[GPR_RDI] = gpr[GPR_RBX] = DEV_V;
+	report((uint16_t)gpr[GPR_RDX], 1, true);
+	emul_remember();
+	assert_int_equal(RUN(0xa4), EMUL_RETRY);
+	assert_int_equal(RUN(0xf3, 0xaa), EMUL_RETRY);
+	assert_int_equal(RUN(0x0f, 0x28, 0x03), EMUL_RETRY); /* MOVAPS: unsupported */
+	assert_int_equal(RUN(0x90), EMUL_RETRY);
+	assert_nothing_done();
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(work_is_bounded, setup),
-		cmocka_unit_test_setup(across_a_page, setup),
-		cmocka_unit_test_setup(faults_change_nothing, setup),
-		cmocka_unit_test_setup(a_fault_in_the_middle_of_rep, setup),
-		cmocka_unit_test_setup(what_is_not_known, setup),
-		cmocka_unit_test_setup(ports_as_reported, setup),
-		cmocka_unit_test_setup(the_cache_goes_by_the_bytes, setup),
-		cmocka_unit_test_setup(other_modes, setup),
+		cmocka_unit_test(test_share),
+		cmocka_unit_test(test_share_of_comparison),
+		cmocka_unit_test(test_single_step),
+		cmocka_unit_test(test_no_iteration),
+		cmocka_unit_test(test_register_sizes),
+		cmocka_unit_test(test_copy),
+		cmocka_unit_test(test_faults_in_the_middle),
+		cmocka_unit_test(test_limit_in_the_middle),
+		cmocka_unit_test(test_ports),
+		cmocka_unit_test(test_repeated_ports),
+		cmocka_unit_test(test_port_instruction_gone),
 	};
 
-	return cmocka_run_group_tests_name("emulation", tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

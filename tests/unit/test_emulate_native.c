@@ -297,7 +297,7 @@ static void build(struct insn *in, const struct form *f)
 	static const uint8_t sizes[] = {2, 4, 8, 4};
 	bool bit = f->opcode >= 0x0fa3 && f->opcode <= 0x0fbb && f->digit == REG &&
 		   (f->opcode & 7) == 3;
-	bool rex, address32 = below(4) == 0;
+	bool rex, address32 = below(4) == 0, lock = takes_lock(f) && below(4) == 0;
 	unsigned n, base, index, kind = (unsigned)below(5);
 	uint64_t imm = broken_random();
 
@@ -308,7 +308,8 @@ static void build(struct insn *in, const struct form *f)
 		in->size = maybe() ? 4 : 8;
 	in->memory = f->memory ? f->memory : in->size;
 	in->target = NATIVE_DATA + PAGE_SIZE + below(2 * PAGE_SIZE - 16);
-	if (maybe())
+	/* a locked access over the end of a cache line may cost milliseconds, or a signal */
+	if (lock || f->opcode == 0x86 || f->opcode == 0x87 || maybe())
 		in->target = ALIGN_DOWN(in->target, in->memory);
 	else if (maybe()) /* over a page's end */
 		in->target = NATIVE_DATA + PAGE_SIZE * (1 + below(2)) + PAGE_SIZE - below(9);
@@ -326,7 +327,7 @@ static void build(struct insn *in, const struct form *f)
 		do
 			in->reg = pick(n);
 		while (bit && (in->reg == base || in->reg == index));
-	if (takes_lock(f) && below(4) == 0)
+	if (lock)
 		put(in, 0xf0, 1);
 	if (address32)
 		put(in, 0x67, 1);
@@ -339,6 +340,8 @@ static void build(struct insn *in, const struct form *f)
 	if (bit)
 		choose_bit(in);
 	put_address(in, base, index, kind);
+	if (address32 && kind >= 2) /* the upper half does not count */
+		gpr[base] ^= broken_random() << 32;
 	put(in, imm, immediate_size(in));
 }
 

@@ -131,10 +131,17 @@ UNIT_TESTS += test_insn_length
 test_insn_length_SRC := guests/insn_length.c mm/gmem.c
 test_insn_length_OBJ := $(ZYDIS_OBJS_HOST)
 
-UNIT_TESTS += test_emulate test_emulate_native
+UNIT_TESTS += test_emulate test_emulate_address test_emulate_decode test_emulate_native \
+	test_emulate_segments
 EMULATE_SRC := guests/emulate.c guests/emul_decode.c guests/emul_alu.c guests/fetch.c guests/gwalk.c \
 	mm/gmem.c
-test_emulate_native_SRC := $(EMULATE_SRC)
-test_emulate_native_OBJ := $(ZYDIS_OBJS_HOST)
 test_emulate_SRC := $(EMULATE_SRC)
 test_emulate_OBJ := $(ZYDIS_OBJS_HOST)
+test_emulate_address_SRC := $(EMULATE_SRC)
+test_emulate_address_OBJ := $(ZYDIS_OBJS_HOST)
+test_emulate_decode_SRC := $(EMULATE_SRC)
+test_emulate_decode_OBJ := $(ZYDIS_OBJS_HOST)
+test_emulate_native_SRC := $(EMULATE_SRC)
+test_emulate_native_OBJ := $(ZYDIS_OBJS_HOST)
+test_emulate_segments_SRC := $(EMULATE_SRC)
+test_emulate_segments_OBJ := $(ZYDIS_OBJS_HOST)
