@@ -448,6 +448,9 @@ static void entry_state(const struct guest_entry *entry, struct vcpu_state *s)
 	for (unsigned i = SEG_ES; i <= SEG_GS; i++)
 		s->seg[i] = (struct segment_state){
 			.limit = UINT32_MAX, .selector = LOAD_DATA_SELECTOR, .attr = data};
+	/* "x86/HVM direct boot ABI" asks for this limit; the other protocols say nothing about TR
+	 */
+	s->seg[SEG_TR].limit = 0x67;
 	s->seg[SEG_CS].selector = LOAD_CODE_SELECTOR;
 	s->seg[SEG_CS].attr = code;
 	s->gdtr = (struct table_state){.base = entry->gdt_base, .limit = entry->gdt_limit};

@@ -54,8 +54,11 @@ test_multiboot2_SRC := boot/multiboot2.c lib/reason.c
 test_acpi_tables_SRC := boot/acpi_tables.c lib/reason.c
 test_cmdline_SRC := boot/cmdline.c lib/reason.c
 test_config_SRC := guests/config.c guests/json.c lib/reason.c
-test_load_linux_SRC := guests/load_linux.c guests/load_gdt.c mm/gmem.c lib/reason.c
-test_load_multiboot_SRC := guests/load_multiboot.c guests/load_gdt.c mm/gmem.c lib/reason.c
+test_load_linux_SRC := guests/load_linux.c guests/load.c mm/gmem.c lib/reason.c
+LOAD_ELF_SRC := guests/elf.c guests/load.c guests/load_segments.c mm/gmem.c lib/reason.c
+test_load_multiboot_SRC := guests/load_multiboot.c $(LOAD_ELF_SRC)
+UNIT_TESTS += test_load_pvh
+test_load_pvh_SRC := guests/load_pvh.c $(LOAD_ELF_SRC)
 
 UNIT_TESTS += test_svm_decode test_svm_probe test_svm_state test_svm_permissions
 test_svm_probe_SRC := arch/x86/tag_pool.c lib/reason.c
