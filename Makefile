@@ -296,28 +296,41 @@ unit: $(UNIT_BIN)
 # ---- guests for the demonstration and the system tests ----
 
 PAYLOAD := $(BUILD)/payload
-KERNEL_PACKAGE := linux-image-6.1.0-50-cloud-amd64
-PAYLOADS := $(addprefix $(PAYLOAD)/,vmlinuz initrd.gz invaders.exec memtest)
+LINUX   := 6.1.0-50
+INSTALLER := usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64
 
-$(PAYLOAD)/vmlinuz: $(TP)/$(KERNEL_PACKAGE).stamp
-	@mkdir -p $(@D)
-	$(call say,COPY)
-	$(Q)cp $(TP)/$(KERNEL_PACKAGE)/boot/vmlinuz-* $@
+# One file of a package each: payload, package, file in it.
+PAYLOAD_FILES := \
+	vmlinuz:linux-image-$(LINUX)-cloud-amd64:boot/vmlinuz-$(LINUX)-cloud-amd64 \
+	vmlinuz-generic:linux-image-$(LINUX)-amd64:boot/vmlinuz-$(LINUX)-amd64 \
+	vmlinuz-686:linux-image-$(LINUX)-686.i386:boot/vmlinuz-$(LINUX)-686 \
+	invaders.exec:grub-invaders:boot/invaders.exec \
+	memtest:memtest86+:boot/memtest86+x64.bin \
+	bios.bin:seabios:usr/share/seabios/bios-256k.bin \
+	linuxboot.bin:qemu-system-data:usr/share/qemu/linuxboot_dma.bin \
+	ovmf.fd:ovmf:usr/share/ovmf/OVMF.fd \
+	ipxe.lkrn:ipxe:boot/ipxe.lkrn \
+	installer-linux:debian-installer-12-netboot-amd64:$(INSTALLER)/linux \
+	installer-initrd.gz:debian-installer-12-netboot-amd64:$(INSTALLER)/initrd.gz
 
-$(PAYLOAD)/initrd.gz: $(TP)/busybox-static.stamp tools/make-initrd
+define PAYLOAD_RULE
+$$(PAYLOAD)/$(1): $$(TP)/$(2).stamp
+	@mkdir -p $$(@D)
+	$$(call say,COPY)
+	$$(Q)cp $$(TP)/$(2)/$(3) $$@
+endef
+payload_part = $(word $(1),$(subst :, ,$(2)))
+$(foreach f,$(PAYLOAD_FILES),$(eval $(call PAYLOAD_RULE,$(call payload_part,1,$(f)),$(call payload_part,2,$(f)),$(call payload_part,3,$(f)))))
+
+$(PAYLOAD)/initrd.gz: $(TP)/busybox-static.stamp
+$(PAYLOAD)/initrd-686.gz: $(TP)/busybox-static.i386.stamp
+$(PAYLOAD)/initrd.gz $(PAYLOAD)/initrd-686.gz: tools/make-initrd
 	@mkdir -p $(@D)
 	$(call say,INITRD)
-	$(Q)tools/make-initrd -o $@ --busybox $(TP)/busybox-static/bin/busybox
+	$(Q)tools/make-initrd -o $@ --busybox $(patsubst %.stamp,%,$(filter %.stamp,$^))/bin/busybox
 
-$(PAYLOAD)/invaders.exec: $(TP)/grub-invaders.stamp
-	@mkdir -p $(@D)
-	$(call say,COPY)
-	$(Q)cp $(TP)/grub-invaders/boot/invaders.exec $@
-
-$(PAYLOAD)/memtest: $(TP)/memtest86+.stamp
-	@mkdir -p $(@D)
-	$(call say,COPY)
-	$(Q)cp $(TP)/memtest86+/boot/memtest86+x64.bin $@
+PAYLOADS := $(foreach f,$(PAYLOAD_FILES),$(PAYLOAD)/$(call payload_part,1,$(f))) \
+	$(PAYLOAD)/initrd.gz $(PAYLOAD)/initrd-686.gz
 
 payloads: $(PAYLOADS)
 

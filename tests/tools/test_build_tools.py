@@ -215,9 +215,9 @@ def test_fetch_says_what_the_fallback_lacks(old, tmp_path, files, said):
     ("Types: deb\nURIs: http://m/debian\nSuites: bookworm bookworm-updates bookworm-backports\n"
      "Components: main contrib\nSigned-By: /k.gpg\n",
      ["Suites: bookworm bookworm-updates", "URIs: http://m/debian", "Types: deb deb-src",
-      "Signed-by: /k.gpg", "Components: main"]),
+      "Signed-by: /k.gpg", "Components: main", "Architectures: amd64 i386"]),
     ("# a comment\nTypes: deb\nURIs: http://m\nSuites: bookworm-security\nComponents: main\n",
-     ["Suites: bookworm-security"]),
+     ["Suites: bookworm-security", "Architectures: amd64"]),
 ])
 def test_fetch_reads_deb822_sources(tmp_path, monkeypatch, text, wanted):
     fetch = load("tools/fetch")
@@ -229,6 +229,12 @@ def test_fetch_reads_deb822_sources(tmp_path, monkeypatch, text, wanted):
     for line in wanted:
         assert line in found.splitlines()
     assert "other" not in found
+
+
+def test_fetch_knows_32_bit_packages():
+    fetch = load("tools/fetch")
+    assert fetch.apt_name("busybox-static.i386") == "busybox-static:i386"
+    assert fetch.apt_name("busybox-static") == "busybox-static"
 
 
 def test_fetch_reads_one_line_sources(tmp_path, monkeypatch):
