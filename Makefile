@@ -365,10 +365,16 @@ run:
 
 # ---- tests ----
 
-# The tiny guests: one assembly file each. bench is there twice, for 32-bit and 64-bit mode.
-TINY_GUESTS := $(basename $(notdir $(wildcard tests/guests/*.S))) bench64
+# The tiny guests: one assembly file each. bench is there twice, for 32-bit and 64-bit mode, and pvh
+# as a file of both classes of ELF.
+TINY_GUESTS := $(basename $(notdir $(wildcard tests/guests/*.S))) bench64 pvh64
 TINY_ELF    := $(TINY_GUESTS:%=$(BUILD)/guests/%.elf)
-TINY_DEPS   := tests/guests/guest.h tests/guests/checks.h tests/guests/guest.ld Makefile
+TINY_DEPS   := tests/guests/guest.h tests/guests/checks.h tests/guests/guest.ld tests/guests/pvh.ld Makefile
+
+$(BUILD)/guests/pvh64.o: tests/guests/pvh.S $(TINY_DEPS)
+	@mkdir -p $(@D)
+	$(call say,AS)
+	$(Q)gcc -m64 -DELF64 -c -o $@ $<
 
 $(BUILD)/guests/%64.o: tests/guests/%.S $(TINY_DEPS)
 	@mkdir -p $(@D)
@@ -382,7 +388,10 @@ $(BUILD)/guests/%.o: tests/guests/%.S $(TINY_DEPS)
 
 $(BUILD)/guests/%.elf: $(BUILD)/guests/%.o
 	$(call say,LD)
-	$(Q)$(LD) -m elf_i386 -z max-page-size=4096 --fatal-warnings -T tests/guests/guest.ld -o $@ $<
+	$(Q)$(LD) -m $(or $(GUEST_ELF),elf_i386) -z max-page-size=4096 --fatal-warnings -T $(or $(GUEST_LD),tests/guests/guest.ld) -o $@ $<
+
+$(BUILD)/guests/pvh.elf $(BUILD)/guests/pvh64.elf: GUEST_LD := tests/guests/pvh.ld
+$(BUILD)/guests/pvh64.elf: GUEST_ELF := elf_x86_64
 
 tiny-guests: $(TINY_ELF)
 

@@ -148,3 +148,7 @@ test_emulate_native_SRC := $(EMULATE_SRC)
 test_emulate_native_OBJ := $(ZYDIS_OBJS_HOST)
 test_emulate_segments_SRC := $(EMULATE_SRC)
 test_emulate_segments_OBJ := $(ZYDIS_OBJS_HOST)
+
+UNIT_TESTS += test_gunzip
+test_gunzip_SRC := guests/gunzip.c lib/reason.c
+test_gunzip_OBJ := $(ZLIB_OBJS_HOST)
