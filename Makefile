@@ -35,7 +35,7 @@ LIB_SRC := lib/format.c lib/json_out.c lib/log.c lib/reason.c lib/string.c
 
 BOOT_SRC := boot/header.S boot/acpi_tables.c boot/cmdline.c boot/main.c boot/multiboot2.c
 
-ARCH_SRC := arch/x86/ap.S arch/x86/exit_names.c arch/x86/features.c \
+ARCH_SRC := arch/x86/ap.S arch/x86/clear_pages.S arch/x86/exit_names.c arch/x86/features.c \
 	arch/x86/fpu.c arch/x86/gdt.c arch/x86/hv.c arch/x86/ioapic.c arch/x86/lapic.c \
 	arch/x86/mitigations.c \
 	arch/x86/mitigations_choose.c arch/x86/oops.c arch/x86/oops_words.c arch/x86/power.c \
@@ -268,6 +268,11 @@ $(UNIT)/obj/%.o: %.c $(UNIT)/flags | $(TP_STAMPS) $(BUILD)/dsdt.hex
 	@mkdir -p $(@D)
 	$(call say,HOSTCC)
 	$(Q)$(HOST_CC) $(UNIT_FAKE) $(UNIT_CFLAGS) $(DEPS) -c -o $@ $<
+
+$(UNIT)/obj/%.o: %.S $(UNIT)/flags
+	@mkdir -p $(@D)
+	$(call say,HOSTAS)
+	$(Q)$(HOST_CC) -c -o $@ $<
 
 # Where a test plays the processor, its headers of this folder hide those with the instructions.
 $(UNIT)/obj/arch/x86/vmx/%.o $(UNIT)/obj/tests/unit/vmx_%.o $(UNIT)/obj/tests/unit/test_vmx_%.o: \

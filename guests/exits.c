@@ -7,6 +7,9 @@
 #include "guests/gwalk.h"
 #include "guests/vm.h"
 
+#define MSR_X2APIC_EOI      0x80bu
+#define MSR_X2APIC_SELF_IPI 0x83fu
+
 /* ---- the instruction that exited ---- */
 
 /* The guest single-steps: the trap comes after the instruction that we did for it. */
@@ -158,12 +161,33 @@ static __noinline enum run_outcome handle_rdmsr(struct vcpu *v, const struct vm_
 	return RUN_CONTINUE;
 }
 
+/* The two writes of which an x2APIC guest's interrupts are full. False: it is another one. */
+static inline bool write_x2apic(struct vcpu *v, uint32_t msr, uint64_t value)
+{
+	struct vlapic *l = v->lapic;
+
+	if (msr == MSR_X2APIC_EOI && !value && vlapic_is_x2apic(l)) {
+		vlapic_eoi(l);
+		if (vlapic_has_waiting(l))
+			v->look = true;
+		return true;
+	}
+	if (msr == MSR_X2APIC_SELF_IPI && value <= UINT8_MAX && vlapic_is_x2apic(l)) {
+		vlapic_self_ipi(l, (uint8_t)value);
+		v->look = true;
+		return true;
+	}
+	return false;
+}
+
 static __noinline enum run_outcome handle_wrmsr(struct vcpu *v, const struct vm_exit *exit)
 {
 	uint64_t *gpr = v->hv.gpr;
 	uint64_t value = (uint32_t)gpr[GPR_RAX] | gpr[GPR_RDX] << 32;
 
 	if (!skip(v, exit, INSN_WRMSR))
+		return RUN_CONTINUE;
+	if (write_x2apic(v, (uint32_t)gpr[GPR_RCX], value))
 		return RUN_CONTINUE;
 	v->look = true; /* it may concern the APIC */
 	if (likely(vcpu_wrmsr(v, (uint32_t)gpr[GPR_RCX], value)))

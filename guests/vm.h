@@ -97,9 +97,9 @@ struct vcpu {
 
 	uint64_t exits[EXIT_KIND_COUNT]; /* [v] read by anybody */
 	uint64_t injected;               /* [v] */
-	uint64_t run_ticks; /* [v] TSC ticks on cores, without the present stay; atomic */
-	uint64_t loaded_at; /* [v] its begin; 0: not loaded; atomic */
-	uint32_t ring_next; /* [v] */
+	uint64_t run_ticks;     /* [v] TSC ticks on cores, without the present turn; atomic */
+	uint64_t running_since; /* [v] that turn's begin; 0: it has none; atomic */
+	uint32_t ring_next;     /* [v] */
 	struct exit_ring_entry ring[EXIT_RING_SIZE];
 };
 

@@ -22,6 +22,9 @@ test_mitigations_SRC := arch/x86/mitigations_choose.c arch/x86/xcr0.c
 test_timer_heap_SRC := sched/timer_heap.c
 test_cmos_SRC := drivers/cmos_time.c
 
+UNIT_TESTS += test_clear_pages
+test_clear_pages_OBJ := $(UNIT)/obj/arch/x86/clear_pages.o
+
 UNIT_TESTS += test_vdev test_vlapic test_vlapic_timer test_vioapic test_vpic
 VLAPIC_SRC := guests/vdev/vlapic.c guests/vdev/vlapic_regs.c guests/vdev/vlapic_timer.c \
 	guests/vdev/vlapic_state.c
