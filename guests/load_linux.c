@@ -92,7 +92,7 @@ static int choose_entry(const struct load_blob *kernel, uint16_t version, enum l
 		version >= VERSION_64 ? le16((const uint8_t *)kernel->data + OFF_XLOADFLAGS) : 0;
 
 	img->long_mode = (flags & XLF_KERNEL_64) && want != LINUX_ENTRY_32;
-	/* Only the 64-bit part of the kernel reads the upper halves. */
+	/* The 32-bit protocol knows no upper half of its address. */
 	img->initrd_high = (flags & XLF_ABOVE_4G) && img->long_mode;
 	if (want == LINUX_ENTRY_64 && !img->long_mode)
 		return refuse(why, ERR_UNSUPPORTED, "%s has no 64-bit entry", kernel->string);
