@@ -298,6 +298,27 @@ $(foreach t,$(UNIT_TESTS),$(eval $(call UNIT_RULE,$(t))))
 unit: $(UNIT_BIN)
 	@tests/run unit $(UNIT_BIN)
 
+# ---- fuzzing ----
+
+# Each is one program of libFuzzer, from tests/fuzz/<name>.c and the pure sources that it needs. What
+# it finds stays in build/fuzz/.
+FUZZ_SECONDS  := 60
+FUZZ          := $(BUILD)/fuzz
+FUZZ_LOAD_SRC := tests/fuzz/fuzz_load.c guests/elf.c guests/gunzip.c guests/load.c guests/load_linux.c \
+	guests/load_multiboot.c guests/load_pvh.c guests/load_segments.c lib/reason.c mm/gmem.c
+
+$(FUZZ)/fuzz_load: $(FUZZ_LOAD_SRC) $(ZLIB_SRC) Makefile
+	@mkdir -p $(@D)
+	$(call say,CLANG)
+	$(Q)clang -std=gnu17 -g -O1 -w -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -I. \
+		$(ZLIB_CFLAGS) -o $@ $(FUZZ_LOAD_SRC) $(ZLIB_SRC)
+
+fuzz: $(FUZZ)/fuzz_load tiny-guests payloads
+	@mkdir -p $(FUZZ)/corpus
+	@tests/fuzz/make-seeds $(FUZZ)/seeds $(PAYLOAD)/vmlinuz $(addprefix $(BUILD)/guests/,pvh64.elf pvh.elf hello.elf)
+	$(FUZZ)/fuzz_load -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -timeout=10 -verbosity=1 \
+		-artifact_prefix=$(FUZZ)/ $(FUZZ)/corpus $(FUZZ)/seeds
+
 # ---- guests for the demonstration and the system tests ----
 
 PAYLOAD := $(BUILD)/payload
@@ -444,6 +465,7 @@ help:
 	@echo "make system        system tests only; TESTS='-k NAME' chooses"
 	@echo "make test-long     system tests that take long"
 	@echo "make bench         instructions per exit"
+	@echo "make fuzz          random images for the loaders, for FUZZ_SECONDS=60"
 	@echo "make demo          build/demo.iso, what 'make run' boots"
 	@echo "make payloads      the guests of demonstration and tests, to build/payload/"
 	@echo "make format-check  is the layout of the sources clang-format's?"
@@ -453,6 +475,6 @@ help:
 	@echo "QEMU_ACCEL=kvm QEMU_CPU=host   with run: on a machine with nested virtualization"
 
 FORCE:
-.PHONY: all FORCE gcc-builds tiny-guests unit payloads demo run tools layering system test test-long bench format-check clean help
+.PHONY: all FORCE gcc-builds tiny-guests unit payloads demo run tools layering system test test-long bench fuzz format-check clean help
 
 -include $(addsuffix .d,$(ALL_OBJ) $(UNIT_OBJ)) $(OUT)/offsets.d
