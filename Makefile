@@ -330,6 +330,7 @@ PAYLOAD_FILES := \
 	vmlinuz:linux-image-$(LINUX)-cloud-amd64:boot/vmlinuz-$(LINUX)-cloud-amd64 \
 	vmlinuz-generic:linux-image-$(LINUX)-amd64:boot/vmlinuz-$(LINUX)-amd64 \
 	vmlinuz-686:linux-image-$(LINUX)-686.i386:boot/vmlinuz-$(LINUX)-686 \
+	vmlinuz-686-pae:linux-image-$(LINUX)-686-pae.i386:boot/vmlinuz-$(LINUX)-686-pae \
 	invaders.exec:grub-invaders:boot/invaders.exec \
 	memtest:memtest86+:boot/memtest86+x64.bin \
 	bios.bin:seabios:usr/share/seabios/bios-256k.bin \
