@@ -58,11 +58,12 @@ SCHED_SRC := sched/sched.c sched/timer.c sched/timer_heap.c
 
 DRIVERS_SRC := drivers/cmos.c drivers/cmos_time.c drivers/uart.c drivers/uart_logic.c
 
-GUESTS_SRC := guests/config.c guests/control_regs.c guests/cpu_model.c guests/crash.c guests/emul_alu.c \
-	guests/emul_decode.c guests/emulate.c guests/exits.c guests/fetch.c guests/guest_acpi.c guests/gunzip.c \
-	guests/gwalk.c guests/insn_length.c guests/json.c guests/elf.c guests/load.c guests/load_linux.c \
-	guests/load_multiboot.c guests/load_pvh.c guests/load_segments.c guests/machine.c guests/modules.c guests/msr.c guests/pvclock.c \
-	guests/serial.c guests/vcpu.c guests/vm.c guests/vm_clock.c guests/vm_memory.c \
+GUESTS_SRC := guests/config.c guests/control_regs.c guests/cpu_model.c guests/crash.c \
+	guests/elf.c guests/emul_alu.c guests/emul_decode.c guests/emulate.c guests/exit_ring.c \
+	guests/exits.c guests/fetch.c guests/guest_acpi.c guests/gunzip.c guests/gwalk.c \
+	guests/insn_length.c guests/json.c guests/load.c guests/load_linux.c guests/load_multiboot.c \
+	guests/load_pvh.c guests/load_segments.c guests/machine.c guests/modules.c guests/msr.c \
+	guests/pvclock.c guests/serial.c guests/vcpu.c guests/vm.c guests/vm_clock.c guests/vm_memory.c \
 	guests/vm_wiring.c
 
 VDEV_SRC := guests/vdev/vdebugexit.c guests/vdev/vdev.c guests/vdev/vioapic.c guests/vdev/vkbc.c \
