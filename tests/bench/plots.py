@@ -4,6 +4,7 @@ Every panel has a scale of its own that begins at 0 (or at bare, where ratios ar
 the lengths of bars can be compared. Colours and text can be read on light and on dark pages.
 """
 
+import re
 from xml.sax.saxutils import escape
 
 import figures
@@ -11,8 +12,9 @@ import figures
 COLOURS = {"Skerry": "#2a78d6", "KVM": "#d9822b", "Xen": "#2f9e8f"}
 
 PANELS_ACROSS = 2
-PANEL, GAP = 410, 40       # widths
-LABEL, NUMBER = 112, 66    # of the texts beside a bar
+PANEL, GAP = 410, 48       # widths
+LABEL, NUMBER = 104, 84    # widths of the texts beside a bar
+NEAR = 72                  # width of the text below an axis, with some room
 BAR, STEP = 16, 23         # height of a bar, and from one to the next
 HEAD, FOOT = 30, 26        # above and below the bars of a panel
 TOP = 62
@@ -48,8 +50,6 @@ def _panel(x, y, title, bars, base, base_text, limit, show):
         numbers.append(limit)
     low, high = min(numbers), max(numbers)
     left, width = x + LABEL, PANEL - LABEL - NUMBER
-    if low < base:  # room for the number of a bar that goes to the left
-        left, width = left + NUMBER, width - NUMBER
 
     def at(number):
         return left + width * (number - low) / (high - low or 1)
@@ -59,27 +59,23 @@ def _panel(x, y, title, bars, base, base_text, limit, show):
     yield _text(x, y + 14, title, "panel")
     for i, (label, number) in enumerate(bars):
         middle = top + STEP * i + STEP / 2
-        yield _text(x + LABEL - 8, middle + 4.5, label, anchor="end")
+        yield _text(left - 8, middle + 4.5, label, anchor="end")
         if number is None:
-            yield _text(at(base) + 6, middle + 4, "not measured", "small")
+            yield _text(x + PANEL, middle + 4, "not measured", "small", "end")
             continue
+        yield _text(x + PANEL, middle + 4.5, show(number), anchor="end")
         start, end = sorted((at(base), at(number)))
-        colour = COLOURS[label.split(" ")[0].rstrip(",")]
+        colour = COLOURS[re.split("[ ,]", label)[0]]
         yield (f'<rect x="{start:.1f}" y="{middle - BAR / 2:.1f}" '
                f'width="{max(end - start, 1):.1f}" height="{BAR}" fill="{colour}"/>')
-        if number < base:
-            yield _text(start - 6, middle + 4.5, show(number), anchor="end")
-        else:
-            yield _text(end + 6, middle + 4.5, show(number))
     yield _line(at(base), top - 2, bottom + 2, "axis")
     if base_text:
         yield _text(at(base), bottom + 15, base_text, "small", "middle")
     if limit is not None:
         yield _line(at(limit), top - 2, bottom + 2, "limit")
-        # not over the text of the base
-        near = base_text and at(limit) - at(base) < 90
-        yield _text(at(limit) if not near else at(base) + 36, bottom + 15,
-                    f"limit {show(limit)}", "limit-text", "start" if near else "middle")
+        near = at(limit) - at(base) < NEAR  # their texts would lie over each other
+        yield _text(at(base) + NEAR / 2 if near else at(limit), bottom + 15, f"limit {limit}",
+                    "limit-text", "start" if near else "middle")
 
 
 def chart(title, subtitle, panels):
