@@ -58,11 +58,12 @@ SCHED_SRC := sched/sched.c sched/timer.c sched/timer_heap.c
 
 DRIVERS_SRC := drivers/cmos.c drivers/cmos_time.c drivers/uart.c drivers/uart_logic.c
 
-GUESTS_SRC := guests/config.c guests/control_regs.c guests/cpu_model.c guests/crash.c guests/emul_alu.c \
-	guests/emul_decode.c guests/emulate.c guests/exits.c guests/fetch.c guests/guest_acpi.c guests/gunzip.c \
-	guests/gwalk.c guests/insn_length.c guests/json.c guests/elf.c guests/load.c guests/load_linux.c \
-	guests/load_multiboot.c guests/load_pvh.c guests/load_segments.c guests/machine.c guests/modules.c guests/msr.c guests/pvclock.c \
-	guests/serial.c guests/vcpu.c guests/vm.c guests/vm_clock.c guests/vm_memory.c \
+GUESTS_SRC := guests/config.c guests/control_regs.c guests/cpu_model.c guests/crash.c \
+	guests/elf.c guests/emul_alu.c guests/emul_decode.c guests/emulate.c guests/exit_ring.c \
+	guests/exits.c guests/fetch.c guests/guest_acpi.c guests/gunzip.c guests/gwalk.c \
+	guests/insn_length.c guests/json.c guests/load.c guests/load_linux.c guests/load_multiboot.c \
+	guests/load_pvh.c guests/load_segments.c guests/machine.c guests/modules.c guests/msr.c \
+	guests/pvclock.c guests/serial.c guests/vcpu.c guests/vm.c guests/vm_clock.c guests/vm_memory.c \
 	guests/vm_wiring.c
 
 VDEV_SRC := guests/vdev/vdebugexit.c guests/vdev/vdev.c guests/vdev/vioapic.c guests/vdev/vkbc.c \
@@ -444,8 +445,32 @@ test-long:
 	@$(SETUP_STEP)
 	@tests/run long
 
-bench: gcc-builds tiny-guests
-	@tests/bench/run
+# What the bench adds to QEMU, and the programs that its Linux runs.
+BENCH       := $(BUILD)/bench
+BENCH_FLAGS := -std=gnu17 -O2 $(WARNINGS)
+
+$(BENCH)/marks.so: tests/bench/marks.c Makefile
+	@mkdir -p $(@D)
+	$(call say,HOSTCC)
+	$(Q)$(HOST_CC) $(BENCH_FLAGS) -shared -fPIC -fvisibility=hidden -o $@ $<
+
+$(BENCH)/init: tests/bench/init.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)gcc $(BENCH_FLAGS) -ffreestanding -fno-stack-protector -nostdlib -static -o $@ $<
+
+$(BENCH)/tiny: tests/bench/tiny.S Makefile
+	@mkdir -p $(@D)
+	$(call say,AS)
+	$(Q)gcc -nostdlib -static -o $@ $<
+
+bench: gcc-builds tiny-guests $(addprefix $(BENCH)/,marks.so init tiny) $(PAYLOAD)/vmlinuz-generic \
+		$(TP)/busybox-static.stamp
+	@tests/bench/run $(BENCH_ARGS)
+
+# The same, and the document's tables and plots made anew.
+bench-update:
+	@$(MAKE) --no-print-directory bench BENCH_ARGS=--update
 
 format-check:
 	@clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h' ':!tests/guests')
@@ -465,7 +490,8 @@ help:
 	@echo "make layering      which folder may use which, only"
 	@echo "make system        system tests only; TESTS='-k NAME' chooses"
 	@echo "make test-long     system tests that take long"
-	@echo "make bench         instructions per exit"
+	@echo "make bench         instructions per exit, and Linux against bare; what changed"
+	@echo "make bench-update  the same, and write the figures into docs/performance.md"
 	@echo "make fuzz          random images for the loaders, for FUZZ_SECONDS=60"
 	@echo "make demo          build/demo.iso, what 'make run' boots"
 	@echo "make payloads      the guests of demonstration and tests, to build/payload/"
@@ -476,6 +502,6 @@ help:
 	@echo "QEMU_ACCEL=kvm QEMU_CPU=host   with run: on a machine with nested virtualization"
 
 FORCE:
-.PHONY: all FORCE gcc-builds tiny-guests unit payloads demo run tools layering system test test-long bench fuzz format-check clean help
+.PHONY: all FORCE gcc-builds tiny-guests unit payloads demo run tools layering system test test-long bench bench-update fuzz format-check clean help
 
 -include $(addsuffix .d,$(ALL_OBJ) $(UNIT_OBJ)) $(OUT)/offsets.d

@@ -286,17 +286,6 @@ static enum run_outcome vcpu_take_requests(struct vcpu *v)
 	return RUN_CONTINUE;
 }
 
-static inline void record(struct vcpu *v, const struct vm_exit *exit)
-{
-	struct exit_ring_entry *e = &v->ring[v->ring_next++ % EXIT_RING_SIZE];
-
-	e->rip = v->hv.rip;
-	e->info = exit->raw_info1;
-	e->tsc = (uint32_t)rdtsc();
-	e->kind = exit->kind;
-	v->exits[exit->kind]++;
-}
-
 /* Runs the loaded vCPU until it halts, parks, or its core is wanted for something else. */
 static __force_inline enum run_outcome vcpu_run(struct vcpu *v)
 {
@@ -326,7 +315,6 @@ static __force_inline enum run_outcome vcpu_run(struct vcpu *v)
 		hv->run(&v->hv, &exit);
 		irq_enable();
 
-		record(v, &exit);
 		if (unlikely(v->hv.cr8 != vlapic_cr8(lapic)))
 			take_cr8(v);
 		outcome = vcpu_handle_exit(v, &exit);

@@ -110,6 +110,9 @@ test_machine_SRC := guests/machine.c guests/vdev/vdebugexit.c guests/vdev/vdev.c
 UNIT_TESTS += test_cpu_model
 test_cpu_model_SRC := guests/cpu_model.c
 
+UNIT_TESTS += test_exit_ring
+test_exit_ring_SRC := guests/exit_ring.c
+
 UNIT_TESTS += test_reason
 test_reason_SRC := lib/reason.c
 
