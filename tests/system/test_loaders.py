@@ -1,6 +1,7 @@
 """Kernels of every boot protocol, packed or not, and images that are broken."""
 
 import gzip
+import json
 import os
 import re
 import struct
@@ -107,6 +108,32 @@ def test_packed_kernels(boot, tmp_path):
         machine.command("destroy " + name)
     # what was needed to unpack them was given back
     assert machine.json("memory")["free"] == before["free"]
+
+
+@pytest.mark.parametrize("grub_unpacks", [False, True], ids=["left", "unpacked"])
+def test_grub_may_have_unpacked_it(boot, tmp_path, grub_unpacks):
+    """Only then a module, too: a kernel is unpacked by one or the other."""
+    files = made(tmp_path, k_gz=gzip.compress(read(tiny("modules"))), m_gz=SECOND)
+    guest = skerry.multiboot("modules", "k.gz", modules=["m.gz"], debug_exit=True, serial="console")
+    text = json.dumps({"when_idle": "poweroff", "guests": [guest]})
+    machine = boot(images.raw(text, list(files.items()), grub_unpacks=grub_unpacks))
+    machine.expect_text("it ended with status 0\r")
+    assert machine.wait() == "ok"
+    size = len(gzip.decompress(SECOND) if grub_unpacks else SECOND)
+    assert re.match(rf"module \[m\.gz\], bytes {size},", machine.guest_lines("modules")[1])
+
+
+def test_no_room_to_unpack(boot, tmp_path):
+    """In the hypervisor's memory, though the guest's would do."""
+    files = made(tmp_path, k_gz=gzip.compress(bytes(70 << 20)))
+    machine = boot(skerry.config(
+        skerry.multiboot("bad", "k.gz", memory="150M"),
+        skerry.multiboot("good", "hello.elf", debug_exit=True, serial="console")),
+        {"hello.elf": tiny("hello"), **files}, memory=256)
+    machine.expect_text("error: guest bad: k.gz is packed by gzip, and no block of 128 MiB is free "
+                        "to unpack it")
+    machine.expect_text("hello from a tiny guest")
+    assert machine.wait() == "configuration refused"
 
 
 @pytest.mark.parametrize("contents, sentence", [
