@@ -214,7 +214,10 @@ def in_a_shell(machine, status="ok"):
     return machine_name
 
 
-@pytest.mark.parametrize("entry", ["32", "64"])
+QEMU = pytest.mark.platforms("qemu-*", "kvm-*", reason="elsewhere the other tests of Linux take it")
+
+
+@pytest.mark.parametrize("entry", ["32", pytest.param("64", marks=QEMU)])
 def test_linux_by_each_entry(boot, entry):
     guest = skerry.linux("web")
     guest["boot"]["entry"] = entry
