@@ -52,9 +52,9 @@ VMX_SRC := arch/x86/vmx/audit.c arch/x86/vmx/audit_controls.c arch/x86/vmx/audit
 	arch/x86/vmx/load.c arch/x86/vmx/permissions.c arch/x86/vmx/state.c arch/x86/vmx/switch.S \
 	arch/x86/vmx/vmx.c
 
-MM_SRC := mm/buddy.c mm/frame.c mm/gmem.c mm/heap.c mm/hostmap.c mm/hosttables.c mm/slpt.c mm/usable.c
+MM_SRC := mm/buddy.c mm/frame.c mm/gmem.c mm/heap.c mm/hostmap.c mm/hosttables.c mm/quota.c mm/slpt.c mm/usable.c
 
-SCHED_SRC := sched/sched.c sched/timer.c sched/timer_heap.c
+SCHED_SRC := sched/cpu_set.c sched/sched.c sched/timer.c sched/timer_heap.c
 
 DRIVERS_SRC := drivers/cmos.c drivers/cmos_time.c drivers/uart.c drivers/uart_logic.c
 
@@ -63,7 +63,7 @@ GUESTS_SRC := guests/config.c guests/control_regs.c guests/cpu_model.c guests/cr
 	guests/exits.c guests/fetch.c guests/guest_acpi.c guests/gunzip.c guests/gwalk.c \
 	guests/insn_length.c guests/json.c guests/load.c guests/load_linux.c guests/load_multiboot.c \
 	guests/load_pvh.c guests/load_segments.c guests/machine.c guests/modules.c guests/msr.c \
-	guests/pvclock.c guests/serial.c guests/vcpu.c guests/vm.c guests/vm_clock.c guests/vm_memory.c \
+	guests/pvclock.c guests/restart.c guests/serial.c guests/vcpu.c guests/vm.c guests/vm_clock.c guests/vm_memory.c \
 	guests/vm_wiring.c
 
 VDEV_SRC := guests/vdev/vdebugexit.c guests/vdev/vdev.c guests/vdev/vioapic.c guests/vdev/vkbc.c \

@@ -275,15 +275,23 @@ static void attach(struct vm *vm, const char *remark)
 	show_current_line(vm);
 }
 
+/* It runs, or will go on by itself or by a command. */
+static bool is_attachable(const struct guest_view *v)
+{
+	return v->state == GUEST_RUNNING || v->state == GUEST_PAUSED || v->state == GUEST_WAITING;
+}
+
 int console_attach(struct vm *vm, struct reason *why)
 {
 	struct guest_view v;
 
 	guest_look(vm, &v);
-	if (v.state != GUEST_RUNNING && v.state != GUEST_PAUSED)
+	if (!is_attachable(&v))
 		return refuse(why, ERR_STATE, "guest '%s' is %s: start it first", v.name,
 			      guest_state_name(v.state));
-	attach(vm, v.state == GUEST_PAUSED ? ", which is paused" : "");
+	attach(vm, v.state == GUEST_PAUSED    ? ", which is paused"
+		   : v.state == GUEST_WAITING ? ", which waits to restart"
+					      : "");
 	return 0;
 }
 
@@ -319,7 +327,7 @@ static void notice_end(void)
 	uint8_t byte;
 
 	guest_look(con.attached, &v);
-	if (v.state == GUEST_RUNNING || v.state == GUEST_PAUSED || !room_for(LOG_WAITING))
+	if (is_attachable(&v) || !room_for(LOG_WAITING))
 		return;
 	if (guest_read(con.attached, &byte, 1)) {
 		terminal_guest_bytes(&con.term, &byte, 1);

@@ -10,12 +10,14 @@
 #include "guests/load.h"
 #include "lib/reason.h"
 #include "lib/types.h"
+#include "sched/cpu_set.h"
 
 #define CONFIG_MAX_GUESTS  64
 #define CONFIG_MAX_MODULES 8   /* boot modules of one multiboot or PVH guest */
 #define CONFIG_NAME_MAX    32  /* with the ending zero */
 #define CONFIG_STRING_MAX  128 /* module strings, with the ending zero */
 #define CONFIG_CMDLINE_MAX 2048
+#define CONFIG_NO_LIMIT    UINT64_MAX
 
 enum config_when_idle {
 	WHEN_IDLE_SHELL,
@@ -25,6 +27,12 @@ enum config_when_idle {
 enum config_serial {
 	SERIAL_RING,    /* kept in memory only */
 	SERIAL_CONSOLE, /* also shown on the host's port while unattached, with the guest's name */
+};
+
+/* When the guest crashed, or reset itself. */
+enum config_then {
+	THEN_STOP,
+	THEN_RESTART,
 };
 
 enum config_boot {
@@ -41,9 +49,13 @@ struct config_module {
 
 struct guest_config {
 	char name[CONFIG_NAME_MAX];
-	uint64_t memory; /* bytes, a multiple of 2 MiB */
+	uint64_t memory;         /* bytes, a multiple of 2 MiB */
+	uint64_t limit;          /* bytes of the machine's memory that it may cost at most */
+	uint64_t reserve;        /* bytes that are kept for it at all times; at most `limit` */
+	struct cpu_set affinity; /* CPUs that may run it */
 	uint32_t vcpus;
 	bool autostart;
+	enum config_then on_crash, on_reset;
 	enum config_serial serial;
 	enum config_boot boot;
 	char kernel[CONFIG_STRING_MAX]; /* module string of the bzImage, multiboot or PVH kernel */

@@ -22,6 +22,11 @@ test_mitigations_SRC := arch/x86/mitigations_choose.c arch/x86/xcr0.c
 test_timer_heap_SRC := sched/timer_heap.c
 test_cmos_SRC := drivers/cmos_time.c
 
+UNIT_TESTS += test_quota test_restart test_cpu_set
+test_quota_SRC := mm/quota.c
+test_restart_SRC := guests/restart.c
+test_cpu_set_SRC := sched/cpu_set.c
+
 UNIT_TESTS += test_clear_pages
 test_clear_pages_OBJ := $(UNIT)/obj/arch/x86/clear_pages.o
 
@@ -47,7 +52,7 @@ TERMINAL_SRC := console/terminal.c console/sequence.c console/guest_lines.c cons
 test_lineedit_SRC := console/lineedit.c console/out.c
 test_command_SRC := console/command.c console/out.c lib/reason.c lib/log.c
 test_terminal_SRC := $(TERMINAL_SRC)
-test_console_SRC := console/console.c console/commands.c console/command.c console/cmd_guest.c \
+test_console_SRC := sched/cpu_set.c console/console.c console/commands.c console/command.c console/cmd_guest.c \
 	console/cmd_host.c $(TERMINAL_SRC) drivers/uart_logic.c lib/log.c lib/json_out.c lib/reason.c
 
 UNIT_TESTS += test_gmem test_multiboot2 test_acpi_tables test_cmdline test_config test_load_linux \
@@ -56,7 +61,7 @@ test_gmem_SRC := mm/gmem.c
 test_multiboot2_SRC := boot/multiboot2.c lib/reason.c
 test_acpi_tables_SRC := boot/acpi_tables.c lib/reason.c
 test_cmdline_SRC := boot/cmdline.c lib/reason.c
-test_config_SRC := guests/config.c guests/json.c lib/reason.c
+test_config_SRC := sched/cpu_set.c guests/config.c guests/json.c lib/reason.c
 test_load_linux_SRC := guests/load_linux.c guests/load.c mm/gmem.c lib/reason.c
 LOAD_ELF_SRC := guests/elf.c guests/load.c guests/load_segments.c mm/gmem.c lib/reason.c
 test_load_multiboot_SRC := guests/load_multiboot.c $(LOAD_ELF_SRC)
