@@ -183,12 +183,17 @@ def boot(name, image, memory, kernel, profile=None):
         except subprocess.TimeoutExpired:
             raise Failure(f"{name} did not end in {TIMEOUT:.0f} s: see {base}.serial") from None
         except subprocess.CalledProcessError:
-            raise Failure(f"{name}: QEMU failed: see {base}.log") from None
+            raise Failure(f"{name}: QEMU failed: {last_line(base + '.log')}") from None
     with open(base + ".serial", encoding="utf-8", errors="replace") as f:
         if "bench: done" not in f.read():
             raise Failure(f"{name} did not do its work: see {base}.serial")
     with open(base + ".marks", encoding="ascii") as f:
         return read_marks(f)
+
+
+def last_line(path):
+    with open(path, encoding="utf-8", errors="replace") as f:
+        return f.read().strip().split("\n")[-1]
 
 
 def read_marks(lines):

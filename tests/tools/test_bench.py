@@ -1,5 +1,6 @@
 """The bench's arithmetic, without a measurement: tests/bench."""
 
+import json
 import os
 import struct
 import subprocess
@@ -199,6 +200,84 @@ def test_profile_by_function(tmp_path):
     places = hot.read(tmp_path / "profile")
     rows = hot.by_function(places["kernel"], places["mark-1"], [(0x1000, "one"), (0x2000, "two")])
     assert rows == [(7, 7, "two"), (4, 2, "one")]
+
+
+# ---- the program: two runs, the document ----
+
+class Bench:
+    """tests/bench/run without emulators: `found` gives what each measurement gives in its turn."""
+
+    def __init__(self, folder, monkeypatch, capsys):
+        self.run = linux.program("tests/bench/run")
+        self.document = folder / "performance.md"
+        self.document.write_text(figures.write(TEXT, all_figures()))
+        self.plots = folder / "plots"
+        self.found = {(width, number): {row: all_figures()["operations"][row][width]
+                                        for row in figures.OPERATIONS.rows}
+                      for width in operations.GUESTS for number in self.run.RUNS}
+        self.capsys = capsys
+        self.patch = monkeypatch
+        monkeypatch.setattr(self.run, "prepare", lambda tables: None)
+        monkeypatch.setattr(self.run, "DOCUMENT", str(self.document))
+        monkeypatch.setattr(self.run, "PLOTS", str(self.plots))
+        monkeypatch.setattr(operations, "measure",
+                            lambda platform, width, number, **_: self.found[width, number])
+
+    def __call__(self, *arguments):
+        """(exit status, standard output)"""
+        self.patch.setattr(sys, "argv", ["run", "--only", "operations", *arguments])
+        with pytest.raises(SystemExit) as end:
+            self.run.main()
+        return end.value.code, self.capsys.readouterr().out
+
+
+@pytest.fixture(name="bench")
+def bench_fixture(tmp_path, monkeypatch, capsys):
+    return Bench(tmp_path, monkeypatch, capsys)
+
+
+def test_nothing_changed(bench):
+    status, text = bench()
+    assert status == 0 and "nothing changed" in text
+
+
+def test_a_change_is_shown_and_written_if_wanted(bench):
+    for number in bench.run.RUNS:
+        bench.found["64", number]["cpuid"] = 99
+    status, text = bench()
+    assert status == 0 and "cpuid" in text and "99" in text and not bench.plots.exists()
+    assert figures.read(bench.document.read_text()) == all_figures()
+    assert bench("--update")[0] == 0
+    assert figures.read(bench.document.read_text())["operations"]["cpuid"]["64"] == 99
+    assert {file.name for file in bench.plots.iterdir()} == {"linux.svg", "operations.svg"}
+    assert "nothing changed" in bench()[1]
+
+
+def test_runs_that_differ_fail_and_are_not_written(bench):
+    bench.found["64", 2]["cpuid"] += 1
+    before = bench.document.read_text()
+    status, text = bench("--update")
+    assert status == 1 and "two runs differ" in text
+    assert bench.document.read_text() == before
+
+
+def test_a_limit_fails(bench):
+    for number in bench.run.RUNS:
+        bench.found["32", number]["cpuid"] = 301
+    status, text = bench("--json")
+    assert status == 1
+    told = json.loads(text)
+    assert "301 is over the limit of 300" in told["over"][0]
+    assert told["figures"]["operations"]["cpuid"]["32"] == 301
+    assert told["changed"][0]["new"] == 301 and told["wrong"] == []
+
+
+def test_a_measurement_that_fails(bench):
+    def fail(platform, width, number, **_):
+        raise linux.Failure("the emulator has gone")
+    bench.patch.setattr(operations, "measure", fail)
+    status, text = bench("--update")
+    assert status == 1 and "the emulator has gone" in text and "no figure" in text
 
 
 # ---- the plug-in ----
