@@ -35,7 +35,7 @@ LIB_SRC := lib/format.c lib/json_out.c lib/log.c lib/reason.c lib/string.c
 
 BOOT_SRC := boot/header.S boot/acpi_tables.c boot/cmdline.c boot/main.c boot/multiboot2.c
 
-ARCH_SRC := arch/x86/ap.S arch/x86/exit_names.c arch/x86/features.c \
+ARCH_SRC := arch/x86/ap.S arch/x86/clear_pages.S arch/x86/exit_names.c arch/x86/features.c \
 	arch/x86/fpu.c arch/x86/gdt.c arch/x86/hv.c arch/x86/ioapic.c arch/x86/lapic.c \
 	arch/x86/mitigations.c \
 	arch/x86/mitigations_choose.c arch/x86/oops.c arch/x86/oops_words.c arch/x86/power.c \
@@ -58,11 +58,12 @@ SCHED_SRC := sched/sched.c sched/timer.c sched/timer_heap.c
 
 DRIVERS_SRC := drivers/cmos.c drivers/cmos_time.c drivers/uart.c drivers/uart_logic.c
 
-GUESTS_SRC := guests/config.c guests/control_regs.c guests/cpu_model.c guests/crash.c guests/emul_alu.c \
-	guests/emul_decode.c guests/emulate.c guests/exits.c guests/fetch.c guests/guest_acpi.c \
-	guests/gwalk.c guests/insn_length.c guests/json.c guests/load_gdt.c guests/load_linux.c \
-	guests/load_multiboot.c guests/machine.c guests/modules.c guests/msr.c guests/pvclock.c \
-	guests/serial.c guests/vcpu.c guests/vm.c guests/vm_clock.c guests/vm_memory.c \
+GUESTS_SRC := guests/config.c guests/control_regs.c guests/cpu_model.c guests/crash.c \
+	guests/elf.c guests/emul_alu.c guests/emul_decode.c guests/emulate.c guests/exit_ring.c \
+	guests/exits.c guests/fetch.c guests/guest_acpi.c guests/gunzip.c guests/gwalk.c \
+	guests/insn_length.c guests/json.c guests/load.c guests/load_linux.c guests/load_multiboot.c \
+	guests/load_pvh.c guests/load_segments.c guests/machine.c guests/modules.c guests/msr.c \
+	guests/pvclock.c guests/serial.c guests/vcpu.c guests/vm.c guests/vm_clock.c guests/vm_memory.c \
 	guests/vm_wiring.c
 
 VDEV_SRC := guests/vdev/vdebugexit.c guests/vdev/vdev.c guests/vdev/vioapic.c guests/vdev/vkbc.c \
@@ -85,13 +86,16 @@ TP := $(BUILD)/third-party
 
 ZYDIS_SRC := $(addprefix $(TP)/zydis/src/,Decoder.c DecoderData.c Register.c SharedData.c)
 KLIBC_SRC := $(TP)/klibc/usr/klibc/vsnprintf.c
+ZLIB_SRC := $(addprefix $(TP)/zlib/,adler32.c crc32.c inffast.c inflate.c inftrees.c zutil.c)
 
-TP_STAMPS := $(addprefix $(TP)/,zydis.stamp libzycore-dev.stamp libjsmn-dev.stamp klibc.stamp)
+TP_STAMPS := $(addprefix $(TP)/,zydis.stamp libzycore-dev.stamp libjsmn-dev.stamp klibc.stamp zlib.stamp)
 
 ZYDIS_CFLAGS := -isystem $(TP)/zydis/include -isystem $(TP)/libzycore-dev/usr/include \
 	-DZYAN_NO_LIBC -DZYDIS_STATIC_BUILD -DZYCORE_STATIC_BUILD -DZYDIS_DISABLE_FORMATTER \
 	-DZYDIS_DISABLE_ENCODER -DZYDIS_DISABLE_AVX512 -DZYDIS_DISABLE_KNC
 JSMN_CFLAGS := -isystem $(TP)/libjsmn-dev/usr/include
+# Without a C library; the integers that zlib would take from its headers.
+ZLIB_CFLAGS := -isystem $(TP)/zlib -DZ_SOLO -DZLIB_CONST -DZ_U4=unsigned '-DZ_U8=unsigned long'
 
 $(TP)/%.stamp: tools/third-party.lock tools/fetch
 	$(Q)tools/fetch --out $(TP) $*
@@ -99,6 +103,7 @@ $(TP)/%.stamp: tools/third-party.lock tools/fetch
 # The files that the stamps stand for: nothing to do but to have the stamp.
 $(ZYDIS_SRC): $(TP)/zydis.stamp ;
 $(KLIBC_SRC): $(TP)/klibc.stamp ;
+$(ZLIB_SRC): $(TP)/zlib.stamp ;
 
 # ---- flags ----
 
@@ -125,7 +130,8 @@ HV_FLAGS := -O2 -g -ffreestanding -nostdinc -isystem $(COMPILER_INCLUDE) -I. -I$
 HV_FLAGS += $(if $(DEBUG),-DSKERRY_DEBUG)
 
 DEPS       = -MMD -MP -MF $@.d
-HV_CFLAGS := -std=gnu17 $(HV_FLAGS) $(WARNINGS) -Wframe-larger-than=1280 $(JSMN_CFLAGS) $(ZYDIS_CFLAGS)
+HV_CFLAGS := -std=gnu17 $(HV_FLAGS) $(WARNINGS) -Wframe-larger-than=1280 $(JSMN_CFLAGS) $(ZYDIS_CFLAGS) \
+	$(ZLIB_CFLAGS)
 TP_CFLAGS := -std=gnu17 $(HV_FLAGS) -w
 LDFLAGS   := -nostdlib -static -z noexecstack -z max-page-size=4096 --build-id=none --fatal-warnings
 
@@ -180,7 +186,8 @@ GENERATED := $(OUT)/include/offsets.h $(OUT)/include/version.h $(BUILD)/dsdt.hex
 OBJ := $(patsubst %,$(OUT)/obj/%.o,$(basename $(SRC)))
 ZYDIS_OBJS := $(patsubst $(TP)/zydis/src/%.c,$(OUT)/obj/zydis/%.o,$(ZYDIS_SRC))
 KLIBC_OBJS := $(patsubst $(TP)/klibc/usr/klibc/%.c,$(OUT)/obj/klibc/%.o,$(KLIBC_SRC))
-ALL_OBJ := $(OBJ) $(ZYDIS_OBJS) $(KLIBC_OBJS)
+ZLIB_OBJS := $(patsubst $(TP)/zlib/%.c,$(OUT)/obj/zlib/%.o,$(ZLIB_SRC))
+ALL_OBJ := $(OBJ) $(ZYDIS_OBJS) $(KLIBC_OBJS) $(ZLIB_OBJS)
 
 $(OUT)/obj/%.o: %.c $(OUT)/flags | $(GENERATED)
 	@mkdir -p $(@D)
@@ -201,6 +208,11 @@ $(OUT)/obj/klibc/%.o: $(TP)/klibc/usr/klibc/%.c $(OUT)/flags | $(TP_STAMPS)
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(TP_CFLAGS) -Ilib/klibc $(DEPS) -c -o $@ $<
+
+$(OUT)/obj/zlib/%.o: $(TP)/zlib/%.c $(OUT)/flags | $(TP_STAMPS)
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(TP_CFLAGS) $(ZLIB_CFLAGS) $(DEPS) -c -o $@ $<
 
 # Linked twice: the second image contains the table of the first one's function symbols.
 $(OUT)/obj/symbols-0.S: tools/mksyms
@@ -238,9 +250,11 @@ $(OUT)/skerry.elf: $(OUT)/skerry.debug.elf
 HOST_CC := gcc
 UNIT := $(BUILD)/unit
 UNIT_CFLAGS := -std=gnu17 -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all \
-	-fno-omit-frame-pointer $(WARNINGS) -I. -I$(BUILD) -I$(UNIT)/include $(JSMN_CFLAGS) $(ZYDIS_CFLAGS)
+	-fno-omit-frame-pointer $(WARNINGS) -I. -I$(BUILD) -I$(UNIT)/include $(JSMN_CFLAGS) $(ZYDIS_CFLAGS) \
+	$(ZLIB_CFLAGS)
 
 ZYDIS_OBJS_HOST := $(patsubst $(TP)/zydis/src/%.c,$(UNIT)/zydis/%.o,$(ZYDIS_SRC))
+ZLIB_OBJS_HOST := $(patsubst $(TP)/zlib/%.c,$(UNIT)/zlib/%.o,$(ZLIB_SRC))
 
 include tests/unit/unit.mk
 
@@ -256,6 +270,11 @@ $(UNIT)/obj/%.o: %.c $(UNIT)/flags | $(TP_STAMPS) $(BUILD)/dsdt.hex
 	$(call say,HOSTCC)
 	$(Q)$(HOST_CC) $(UNIT_FAKE) $(UNIT_CFLAGS) $(DEPS) -c -o $@ $<
 
+$(UNIT)/obj/%.o: %.S $(UNIT)/flags
+	@mkdir -p $(@D)
+	$(call say,HOSTAS)
+	$(Q)$(HOST_CC) -c -o $@ $<
+
 # Where a test plays the processor, its headers of this folder hide those with the instructions.
 $(UNIT)/obj/arch/x86/vmx/%.o $(UNIT)/obj/tests/unit/vmx_%.o $(UNIT)/obj/tests/unit/test_vmx_%.o: \
 	UNIT_FAKE := -Itests/unit/fake
@@ -264,6 +283,11 @@ $(UNIT)/zydis/%.o: $(TP)/zydis/src/%.c $(UNIT)/flags | $(TP_STAMPS)
 	@mkdir -p $(@D)
 	$(call say,HOSTCC)
 	$(Q)$(HOST_CC) -std=gnu17 -O2 -w $(ZYDIS_CFLAGS) -isystem $(TP)/zydis/src $(DEPS) -c -o $@ $<
+
+$(UNIT)/zlib/%.o: $(TP)/zlib/%.c $(UNIT)/flags | $(TP_STAMPS)
+	@mkdir -p $(@D)
+	$(call say,HOSTCC)
+	$(Q)$(HOST_CC) -std=gnu17 -O2 -w $(ZLIB_CFLAGS) $(DEPS) -c -o $@ $<
 
 define UNIT_RULE
 $$(UNIT)/$(1): $$(UNIT)/obj/tests/unit/$(1).o $$(patsubst %.c,$$(UNIT)/obj/%.o,$$($(1)_SRC)) $$($(1)_OBJ)
@@ -274,6 +298,27 @@ $(foreach t,$(UNIT_TESTS),$(eval $(call UNIT_RULE,$(t))))
 
 unit: $(UNIT_BIN)
 	@tests/run unit $(UNIT_BIN)
+
+# ---- fuzzing ----
+
+# Each is one program of libFuzzer, from tests/fuzz/<name>.c and the pure sources that it needs. What
+# it finds stays in build/fuzz/.
+FUZZ_SECONDS  := 60
+FUZZ          := $(BUILD)/fuzz
+FUZZ_LOAD_SRC := tests/fuzz/fuzz_load.c guests/elf.c guests/gunzip.c guests/load.c guests/load_linux.c \
+	guests/load_multiboot.c guests/load_pvh.c guests/load_segments.c lib/reason.c mm/gmem.c
+
+$(FUZZ)/fuzz_load: $(FUZZ_LOAD_SRC) $(ZLIB_SRC) Makefile
+	@mkdir -p $(@D)
+	$(call say,CLANG)
+	$(Q)clang -std=gnu17 -g -O1 -w -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -I. \
+		$(ZLIB_CFLAGS) -o $@ $(FUZZ_LOAD_SRC) $(ZLIB_SRC)
+
+fuzz: $(FUZZ)/fuzz_load tiny-guests payloads
+	@mkdir -p $(FUZZ)/corpus
+	@tests/fuzz/make-seeds $(FUZZ)/seeds $(PAYLOAD)/vmlinuz $(addprefix $(BUILD)/guests/,pvh64.elf pvh.elf hello.elf)
+	$(FUZZ)/fuzz_load -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -timeout=10 -verbosity=1 \
+		-artifact_prefix=$(FUZZ)/ $(FUZZ)/corpus $(FUZZ)/seeds
 
 # ---- guests for the demonstration and the system tests ----
 
@@ -347,10 +392,16 @@ run:
 
 # ---- tests ----
 
-# The tiny guests: one assembly file each. bench is there twice, for 32-bit and 64-bit mode.
-TINY_GUESTS := $(basename $(notdir $(wildcard tests/guests/*.S))) bench64
+# The tiny guests: one assembly file each. bench is there twice, for 32-bit and 64-bit mode, and pvh
+# as a file of both classes of ELF.
+TINY_GUESTS := $(basename $(notdir $(wildcard tests/guests/*.S))) bench64 pvh64
 TINY_ELF    := $(TINY_GUESTS:%=$(BUILD)/guests/%.elf)
-TINY_DEPS   := tests/guests/guest.h tests/guests/checks.h tests/guests/guest.ld Makefile
+TINY_DEPS   := tests/guests/guest.h tests/guests/checks.h tests/guests/guest.ld tests/guests/pvh.ld Makefile
+
+$(BUILD)/guests/pvh64.o: tests/guests/pvh.S $(TINY_DEPS)
+	@mkdir -p $(@D)
+	$(call say,AS)
+	$(Q)gcc -m64 -DELF64 -c -o $@ $<
 
 $(BUILD)/guests/%64.o: tests/guests/%.S $(TINY_DEPS)
 	@mkdir -p $(@D)
@@ -364,7 +415,10 @@ $(BUILD)/guests/%.o: tests/guests/%.S $(TINY_DEPS)
 
 $(BUILD)/guests/%.elf: $(BUILD)/guests/%.o
 	$(call say,LD)
-	$(Q)$(LD) -m elf_i386 -z max-page-size=4096 --fatal-warnings -T tests/guests/guest.ld -o $@ $<
+	$(Q)$(LD) -m $(or $(GUEST_ELF),elf_i386) -z max-page-size=4096 --fatal-warnings -T $(or $(GUEST_LD),tests/guests/guest.ld) -o $@ $<
+
+$(BUILD)/guests/pvh.elf $(BUILD)/guests/pvh64.elf: GUEST_LD := tests/guests/pvh.ld
+$(BUILD)/guests/pvh64.elf: GUEST_ELF := elf_x86_64
 
 tiny-guests: $(TINY_ELF)
 
@@ -437,6 +491,7 @@ help:
 	@echo "make test-long     system tests that take long"
 	@echo "make bench         instructions per exit, and Linux against bare; what changed"
 	@echo "make bench-update  the same, and write the figures into docs/performance.md"
+	@echo "make fuzz          random images for the loaders, for FUZZ_SECONDS=60"
 	@echo "make demo          build/demo.iso, what 'make run' boots"
 	@echo "make payloads      the guests of demonstration and tests, to build/payload/"
 	@echo "make format-check  is the layout of the sources clang-format's?"
@@ -446,6 +501,6 @@ help:
 	@echo "QEMU_ACCEL=kvm QEMU_CPU=host   with run: on a machine with nested virtualization"
 
 FORCE:
-.PHONY: all FORCE gcc-builds tiny-guests unit payloads demo run tools layering system test test-long bench bench-update format-check clean help
+.PHONY: all FORCE gcc-builds tiny-guests unit payloads demo run tools layering system test test-long bench bench-update fuzz format-check clean help
 
 -include $(addsuffix .d,$(ALL_OBJ) $(UNIT_OBJ)) $(OUT)/offsets.d

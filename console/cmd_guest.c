@@ -16,7 +16,13 @@ static const char *serial_name(enum config_serial s)
 
 static const char *boot_name(enum config_boot b)
 {
-	return b == BOOT_LINUX ? "linux" : "multiboot";
+	static const char *const names[] = {
+		[BOOT_LINUX] = "linux",
+		[BOOT_MULTIBOOT] = "multiboot",
+		[BOOT_PVH] = "pvh",
+	};
+
+	return names[b];
 }
 
 /* The guest of that name; or says which there are and answers NULL. */

@@ -7,11 +7,12 @@
 #ifndef GUESTS_CONFIG_H
 #define GUESTS_CONFIG_H
 
+#include "guests/load.h"
 #include "lib/reason.h"
 #include "lib/types.h"
 
 #define CONFIG_MAX_GUESTS  64
-#define CONFIG_MAX_MODULES 8   /* boot modules of one multiboot guest */
+#define CONFIG_MAX_MODULES 8   /* boot modules of one multiboot or PVH guest */
 #define CONFIG_NAME_MAX    32  /* with the ending zero */
 #define CONFIG_STRING_MAX  128 /* module strings, with the ending zero */
 #define CONFIG_CMDLINE_MAX 2048
@@ -29,6 +30,13 @@ enum config_serial {
 enum config_boot {
 	BOOT_LINUX,
 	BOOT_MULTIBOOT,
+	BOOT_PVH,
+};
+
+/* A boot module that a guest is given. */
+struct config_module {
+	char file[CONFIG_STRING_MAX];   /* module string of the boot loader */
+	char string[CONFIG_STRING_MAX]; /* what the guest is told with it */
 };
 
 struct guest_config {
@@ -38,9 +46,10 @@ struct guest_config {
 	bool autostart;
 	enum config_serial serial;
 	enum config_boot boot;
-	char kernel[CONFIG_STRING_MAX]; /* module string of the bzImage or multiboot ELF */
-	char initrd[CONFIG_STRING_MAX]; /* empty: none */
-	char modules[CONFIG_MAX_MODULES][CONFIG_STRING_MAX];
+	char kernel[CONFIG_STRING_MAX]; /* module string of the bzImage, multiboot or PVH kernel */
+	char initrd[CONFIG_STRING_MAX]; /* of a bzImage; empty: none */
+	enum linux_entry entry;         /* of a bzImage */
+	struct config_module modules[CONFIG_MAX_MODULES];
 	uint32_t n_modules;
 	char cmdline[CONFIG_CMDLINE_MAX];
 	bool debug_exit; /* port 0xf4 is there */

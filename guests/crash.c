@@ -58,14 +58,14 @@ static void system_registers(struct vcpu *v, const struct vcpu_state *s)
 
 static void last_exits(struct vcpu *v)
 {
-	uint32_t n = MIN(v->ring_next, SHOWN_EXITS);
+	uint64_t from = v->ring.next - MIN(v->ring.next, SHOWN_EXITS), lost;
+	struct exit_record last[SHOWN_EXITS];
+	unsigned n = exit_ring_read(&v->ring, &from, last, SHOWN_EXITS, &lost);
 	char text[160];
 
-	for (uint32_t i = n; i > 0; i--) {
-		const struct exit_ring_entry *e = &v->ring[(v->ring_next - i) % EXIT_RING_SIZE];
-
-		snprintf(text, sizeof(text), "exit -%u: %s rip %016llx info %016llx", i - 1,
-			 exit_kind_name(e->kind), (ull)e->rip, (ull)e->info);
+	for (unsigned i = 0; i < n; i++) {
+		snprintf(text, sizeof(text), "exit -%u: %s rip %016llx info %016llx", n - 1 - i,
+			 exit_kind_name(last[i].kind), (ull)last[i].rip, (ull)last[i].value);
 		log_line(v, text);
 	}
 }

@@ -130,29 +130,47 @@ static int make_resources(struct vm *vm, struct reason *why)
 
 /* ---- booting ---- */
 
+/* Loads a kernel that is given modules. */
+static int load_with_modules(struct vm *vm, const struct load_blob *kernel, uint64_t rsdp,
+			     struct guest_entry *entry, struct reason *why)
+{
+	const struct guest_config *c = vm->config;
+	struct load_blob modules[CONFIG_MAX_MODULES];
+
+	for (uint32_t i = 0; i < c->n_modules; i++) {
+		int err = module_blob(c->modules[i].file, &modules[i], why);
+
+		if (err)
+			return err;
+		modules[i].string = c->modules[i].string;
+	}
+	if (c->boot == BOOT_PVH)
+		return load_pvh(&vm->mem, kernel, modules, c->n_modules, c->cmdline, rsdp, entry,
+				why);
+	return load_multiboot(&vm->mem, kernel, modules, c->n_modules, c->cmdline, entry, why);
+}
+
 static int load_image(struct vm *vm, struct guest_entry *entry, struct reason *why)
 {
 	const struct guest_config *c = vm->config;
-	struct load_blob kernel, initrd, modules[CONFIG_MAX_MODULES];
+	struct module_unpacked unpacked;
+	struct load_blob kernel, initrd;
 	uint64_t rsdp;
 	int err = guest_acpi_build(&vm->mem, vm->n_vcpus, &rsdp, why);
 
+	if (!err && c->initrd[0])
+		err = module_blob(c->initrd, &initrd, why);
 	if (!err)
-		err = module_blob(c->kernel, &kernel, why);
+		err = module_kernel(c->kernel, vm->mem.size, &kernel, &unpacked, why);
 	if (err)
 		return err;
-	if (c->boot == BOOT_LINUX) {
-		if (c->initrd[0])
-			err = module_blob(c->initrd, &initrd, why);
-		return err ? err
-			   : load_linux(&vm->mem, &kernel, c->initrd[0] ? &initrd : NULL,
-					c->cmdline, rsdp, entry, why);
-	}
-	for (uint32_t i = 0; !err && i < c->n_modules; i++)
-		err = module_blob(c->modules[i], &modules[i], why);
-	return err ? err
-		   : load_multiboot(&vm->mem, &kernel, modules, c->n_modules, c->cmdline, entry,
-				    why);
+	if (c->boot == BOOT_LINUX)
+		err = load_linux(&vm->mem, &kernel, c->initrd[0] ? &initrd : NULL, c->cmdline,
+				 c->entry, rsdp, entry, why);
+	else
+		err = load_with_modules(vm, &kernel, rsdp, entry, why);
+	module_drop(&unpacked);
+	return err;
 }
 
 /* Sets the guest up as after power-on and lets it run. All vCPUs are parked. */

@@ -20,6 +20,7 @@
 #include "arch/x86/hv.h"
 #include "guests/config.h"
 #include "guests/cpu_model.h"
+#include "guests/exit_ring.h"
 #include "guests/insn.h"
 #include "guests/load.h"
 #include "guests/machine.h"
@@ -50,15 +51,6 @@ enum vcpu_request {
 	REQ_PARK = BIT32(3),      /* leave the guest and stay out until released */
 	REQ_NMI = BIT32(4),
 	REQ_HALTED = BIT32(5), /* its own: it waits for an event */
-};
-
-/* The last exits, always recorded: crash records and debugging read them. */
-#define EXIT_RING_SIZE 128u
-struct exit_ring_entry {
-	uint64_t rip;
-	uint64_t info; /* the first information word of the hardware */
-	uint32_t tsc;  /* low half */
-	uint32_t kind; /* enum exit_kind */
 };
 
 struct vcpu {
@@ -97,10 +89,9 @@ struct vcpu {
 
 	uint64_t exits[EXIT_KIND_COUNT]; /* [v] read by anybody */
 	uint64_t injected;               /* [v] */
-	uint64_t run_ticks; /* [v] TSC ticks on cores, without the present stay; atomic */
-	uint64_t loaded_at; /* [v] its begin; 0: not loaded; atomic */
-	uint32_t ring_next; /* [v] */
-	struct exit_ring_entry ring[EXIT_RING_SIZE];
+	uint64_t run_ticks;     /* [v] TSC ticks on cores, without the present turn; atomic */
+	uint64_t running_since; /* [v] that turn's begin; 0: it has none; atomic */
+	struct exit_ring ring;  /* [v] read by anybody */
 };
 
 /* How a guest ended, noted by a vCPU for the boot CPU. */

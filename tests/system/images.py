@@ -36,8 +36,8 @@ def packed(config, files=None, hypervisor=HYPERVISOR):
     files = dict(files or {})
     for guest in config.get("guests", []):
         boot = guest.get("boot", {})
-        for name in [boot.get("linux"), boot.get("multiboot"), boot.get("initrd"),
-                     *boot.get("modules", [])]:
+        for name in [boot.get("linux"), boot.get("multiboot"), boot.get("pvh"), boot.get("initrd"),
+                     *(m["file"] if isinstance(m, dict) else m for m in boot.get("modules", []))]:
             if name and name not in files:
                 files[name] = payload(name)
     return functools.partial(_make_packed, config, files, hypervisor)
