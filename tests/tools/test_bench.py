@@ -167,8 +167,8 @@ def test_a_guest_that_does_less_than_bare_goes_to_the_left():
 # ---- what the emulators say ----
 
 def test_marks():
-    places = linux.read_marks(["kernel32 10 12 0", "kernel64 15 17 0", "mark-1 30 40 5", "mark-2 31 41 5",
-                               "mark-3 61 99 7", "mark-1 1000 1000 9"])
+    places = linux.read_marks(["kernel32 10 12 0", "kernel64 15 17 0", "mark-1 30 40 5",
+                               "mark-2 31 41 5", "mark-3 61 99 7", "mark-1 1000 1000 9"])
     assert linux.pieces(places) == {"kernel": (20, 28, 5), "fork": (30, 58, 2)}
 
 
@@ -187,7 +187,8 @@ def test_entry_of_a_kernel(tmp_path):
 
 @pytest.mark.parametrize("entry", [0xffffffff80200068, 0x200068])
 def test_entry_of_the_hypervisor(tmp_path, entry):
-    head = struct.pack("<4s12xHHIQQQIHHHHHH", b"\x7fELF", 2, 62, 1, entry, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+    head = struct.pack("<4s12xHHIQQQIHHHHHH", b"\x7fELF", 2, 62, 1, entry, 64, 0, 0, 64, 56, 1, 0,
+                       0, 0)
     segment = struct.pack("<IIQQQQQQ", 1, 5, 4096, 0xffffffff80200000, 0x200000, 4096, 5000, 4096)
     code = os.urandom(4096)
     (tmp_path / "h").write_bytes((head + segment).ljust(4096, b"\0") + code)
@@ -306,7 +307,7 @@ def plugin_fixture(tmp_path_factory):
     return out
 
 
-# Loops 1000 times, and halts until the next tick of the timer, as the PC's firmware left it running.
+# Loops 1000 times, and halts until the next tick of the timer that the PC's firmware left running.
 PROGRAM = """
 	.code32
 	.text
@@ -355,13 +356,13 @@ def counted(plugin, folder, number):
     out = folder / f"marks-{number}"
     elf = folder / "program"
     (folder / "program.S").write_text(PROGRAM)
-    subprocess.run(["gcc", "-m32", "-nostdlib", "-static", "-Wl,-Ttext=0x100000,--build-id=none", "-o",
-                    str(elf), str(folder / "program.S")], check=True)
+    subprocess.run(["gcc", "-m32", "-nostdlib", "-static", "-Wl,-Ttext=0x100000,--build-id=none",
+                    "-o", str(elf), str(folder / "program.S")], check=True)
     entry = subprocess.run(["objcopy", "-O", "binary", "-j", ".text", str(elf), "/dev/stdout"],
                            check=True, stdout=subprocess.PIPE).stdout[12:28]
     first = 0x10000c
-    subprocess.run(["qemu-system-x86_64", "-display", "none", *linux.EXACT, "-nodefaults", "-device",
-                    "isa-debug-exit,iobase=0x501", "-kernel", str(elf), "-plugin",
+    subprocess.run(["qemu-system-x86_64", "-display", "none", *linux.EXACT, "-nodefaults",
+                    "-device", "isa-debug-exit,iobase=0x501", "-kernel", str(elf), "-plugin",
                     f"{plugin},out={out},code=start:c:{entry.hex()},range={first:x}-{first + 3:x},"
                     f"profile={folder}/profile"],
                    check=False, timeout=100)
