@@ -1,5 +1,5 @@
-"""The bench's figures as docs/performance.md has them: tables that are written, read back, compared,
-and held against their limits. Pure: no file, no machine.
+"""The bench's figures as docs/performance.md has them: tables that are written, read back,
+compared, and held against their limits. Pure: no file, no machine.
 
 Figures are {table: {row: {column: number}}}. In the document each table follows a line
 "<!-- figures: TABLE -->". What was measured for others, and the limits, stand here.

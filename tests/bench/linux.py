@@ -91,8 +91,8 @@ def card(name, files, entry):
                     os.path.join(boot, "grub.img"), "biosdisk", "iso9660", "normal", "linux",
                     "multiboot2"], check=True)
     subprocess.run(["xorriso", "-as", "mkisofs", "-quiet", "-r",
-                    "--set_all_file_dates", f"={EPOCH}", "-b", "boot/grub.img", "-no-emul-boot", "-boot-load-size", "4",
-                    "-boot-info-table", "--grub2-boot-info",
+                    "--set_all_file_dates", f"={EPOCH}", "-b", "boot/grub.img", "-no-emul-boot",
+                    "-boot-load-size", "4", "-boot-info-table", "--grub2-boot-info",
                     "--grub2-mbr", "/usr/lib/grub/i386-pc/boot_hybrid.img", "-o", out, root],
                    check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                    env=dict(os.environ, SOURCE_DATE_EPOCH=str(EPOCH)))

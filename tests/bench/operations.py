@@ -1,6 +1,6 @@
-"""Counts instructions per exit, where an emulator's TSC counts them: in QEMU with -icount (SVM), and
-in Bochs (SVM and VMX), which is another count: of a guest and a hypervisor for which the CPU reports
-instruction lengths. The guest is tests/guests/bench.S."""
+"""Counts instructions per exit, where an emulator's TSC counts them: in QEMU with -icount (SVM),
+and in Bochs (SVM and VMX), which is another count: of a guest and a hypervisor for which the CPU
+reports instruction lengths. The guest is tests/guests/bench.S."""
 
 import os
 import re

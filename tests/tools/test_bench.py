@@ -356,8 +356,9 @@ def counted(plugin, folder, number):
     out = folder / f"marks-{number}"
     elf = folder / "program"
     (folder / "program.S").write_text(PROGRAM)
-    subprocess.run(["gcc", "-m32", "-nostdlib", "-static", "-Wl,-Ttext=0x100000,--build-id=none",
-                    "-o", str(elf), str(folder / "program.S")], check=True)
+    subprocess.run(["gcc", "-m32", "-c", "-o", f"{elf}.o", str(folder / "program.S")], check=True)
+    subprocess.run(["ld", "-m", "elf_i386", "-Ttext=0x100000", "-o", str(elf), f"{elf}.o"],
+                   check=True)
     entry = subprocess.run(["objcopy", "-O", "binary", "-j", ".text", str(elf), "/dev/stdout"],
                            check=True, stdout=subprocess.PIPE).stdout[12:28]
     first = 0x10000c
