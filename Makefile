@@ -59,11 +59,11 @@ SCHED_SRC := sched/sched.c sched/timer.c sched/timer_heap.c
 DRIVERS_SRC := drivers/cmos.c drivers/cmos_time.c drivers/uart.c drivers/uart_logic.c
 
 GUESTS_SRC := guests/config.c guests/control_regs.c guests/cpu_model.c guests/crash.c guests/emul_alu.c \
-	guests/emul_decode.c guests/emulate.c guests/exit_ring.c guests/exits.c guests/fetch.c guests/guest_acpi.c \
+	guests/emul_decode.c guests/emulate.c guests/exit_ring.c guests/exit_words.c guests/exits.c guests/fetch.c guests/guest_acpi.c guests/guest_symbols.c \
 	guests/gwalk.c guests/insn_length.c guests/json.c guests/load_gdt.c guests/load_linux.c \
-	guests/load_multiboot.c guests/machine.c guests/modules.c guests/msr.c guests/pvclock.c \
+	guests/load_multiboot.c guests/machine.c guests/modules.c guests/msr.c guests/msr_names.c guests/pvclock.c \
 	guests/serial.c guests/vcpu.c guests/vm.c guests/vm_clock.c guests/vm_memory.c \
-	guests/vm_wiring.c
+	guests/vm_symbols.c guests/vm_wiring.c
 
 VDEV_SRC := guests/vdev/vdebugexit.c guests/vdev/vdev.c guests/vdev/vioapic.c guests/vdev/vkbc.c \
 	guests/vdev/vlapic.c guests/vdev/vlapic_regs.c guests/vdev/vlapic_state.c \

@@ -339,6 +339,11 @@ static bool take_debug_exit(struct parse *p, const struct key *key, unsigned t)
 	return take_bool(p, key->name, t, &p->guest->debug_exit);
 }
 
+static bool take_symbols(struct parse *p, const struct key *key, unsigned t)
+{
+	return take_module(p, key->name, t, p->guest->symbols);
+}
+
 static bool take_devices(struct parse *p, const struct key *key, unsigned t)
 {
 	static const struct key keys[] = {
@@ -355,7 +360,7 @@ static bool take_guest(struct parse *p, unsigned t)
 		{"name", true, take_name},        {"memory", true, take_memory},
 		{"vcpus", false, take_vcpus},     {"autostart", false, take_autostart},
 		{"serial", false, take_serial},   {"boot", true, take_boot},
-		{"devices", false, take_devices},
+		{"devices", false, take_devices}, {"symbols", false, take_symbols},
 	};
 
 	memset(p->guest, 0, sizeof(*p->guest));

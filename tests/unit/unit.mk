@@ -107,6 +107,13 @@ test_cpu_model_SRC := guests/cpu_model.c
 UNIT_TESTS += test_exit_ring
 test_exit_ring_SRC := guests/exit_ring.c
 
+UNIT_TESTS += test_exit_words
+test_exit_words_SRC := guests/exit_words.c guests/msr_names.c arch/x86/exit_names.c arch/x86/oops_words.c \
+	lib/json_out.c lib/reason.c
+
+UNIT_TESTS += test_guest_symbols
+test_guest_symbols_SRC := guests/guest_symbols.c
+
 UNIT_TESTS += test_reason
 test_reason_SRC := lib/reason.c
 
