@@ -71,7 +71,7 @@ VDEV_SRC := guests/vdev/vdebugexit.c guests/vdev/vdev.c guests/vdev/vioapic.c gu
 	guests/vdev/vpm.c guests/vdev/vreset.c guests/vdev/vrtc.c guests/vdev/vrtc_calendar.c \
 	guests/vdev/vuart.c
 
-CONSOLE_SRC := console/build_id.c console/cmd_guest.c console/cmd_host.c console/command.c \
+CONSOLE_SRC := console/build_id.c console/cmd_guest.c console/cmd_host.c console/cmd_trace.c console/command.c \
 	console/commands.c console/console.c console/emergency.c console/guest_lines.c \
 	console/guests_view.c console/lineedit.c console/log_stamp.c console/out.c \
 	console/sequence.c console/terminal.c
@@ -353,7 +353,11 @@ $(BUILD)/guests/%.elf: $(BUILD)/guests/%.o
 	$(call say,LD)
 	$(Q)$(LD) -m elf_i386 -z max-page-size=4096 --fatal-warnings -T tests/guests/guest.ld -o $@ $<
 
-tiny-guests: $(TINY_ELF)
+# A list of symbols for `trace`.
+$(BUILD)/guests/%.map: $(BUILD)/guests/%.elf
+	$(Q)nm $< >$@
+
+tiny-guests: $(TINY_ELF) $(BUILD)/guests/exits.map
 
 tools:
 	@tests/run tools

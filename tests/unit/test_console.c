@@ -190,7 +190,7 @@ struct vm {
 	bool refuses;
 };
 
-static struct vm guests[3];
+static struct vm guests[3], *web, *db;
 static unsigned n_guests;
 
 struct vm *guest_next(struct vm *prev)
@@ -246,6 +246,52 @@ int guest_stats(struct vm *vm, unsigned vcpu, struct guest_stats *out)
 	out->exits[0] = 10;
 	out->exits[2] = 32;
 	return 0;
+}
+
+/* A guest's exits, made here: number n happened at n us, by instruction n. */
+static struct exit_record exits[4096];
+static uint64_t n_exits;
+static bool has_vcpu;
+
+int guest_exits_end(struct vm *vm, unsigned vcpu, uint64_t *next)
+{
+	if (!has_vcpu || vcpu >= vm->v.vcpus)
+		return ERR_NOT_FOUND;
+	*next = n_exits;
+	return 0;
+}
+
+int guest_exits(struct vm *vm, unsigned vcpu, uint64_t *from, struct guest_exit *out, unsigned n,
+		uint64_t *lost)
+{
+	uint64_t end, first;
+	unsigned got = 0;
+
+	if (guest_exits_end(vm, vcpu, &end))
+		return ERR_NOT_FOUND;
+	first = end > EXIT_RING_SIZE - 1 ? end - (EXIT_RING_SIZE - 1) : 0;
+	first = MAX(first, *from);
+	*lost = first - *from;
+	for (; got < n && first < end; first++, got++)
+		out[got] = (struct guest_exit){
+			.number = first, .time_ns = 1000 * first, .record = exits[first]};
+	*from = first;
+	return (int)got;
+}
+
+static void leaves(enum exit_kind kind, uint32_t number)
+{
+	assert_true(n_exits < ARRAY_SIZE(exits));
+	exits[n_exits] = (struct exit_record){.kind = (uint8_t)kind, .rip = n_exits, .number = number};
+	n_exits++;
+}
+
+const char *guest_symbol(struct vm *vm, uint64_t rip, char *buf, size_t size)
+{
+	if (vm != web || rip < 100)
+		return NULL;
+	snprintf(buf, size, "work+0x%llx", (unsigned long long)(rip - 100));
+	return buf;
 }
 
 int guest_screen(struct vm *vm, char out[SCREEN_ROWS * SCREEN_COLUMNS])
@@ -361,8 +407,6 @@ static void writes(struct vm *vm, const char *text)
 	vm->out_len += n;
 }
 
-static struct vm *web, *db;
-
 static int setup(void **state)
 {
 	(void)state;
@@ -374,6 +418,8 @@ static int setup(void **state)
 	options = (struct boot_options){.loglevel = LOG_INFO};
 	n_guests = 0;
 	machine_end = -1;
+	n_exits = 0;
+	has_vcpu = true;
 	now_ns += 100 * NS_PER_S;
 	cpus[0] = (struct percpu){.index = 0, .apic_id = 0, .hv_on = true};
 	cpus[1] = (struct percpu){.index = 1, .apic_id = 4, .tsc_skew = -20, .idle_tsc = 2000000};
@@ -469,7 +515,7 @@ static void runs_commands(void **state)
 	assert_string_equal(type("lsit\r") + 6,
 			    "error: no command 'lsit': commands are attach, cpus, destroy, "
 			    "help, info, list, log, memory, pause, poweroff, reboot, reset, "
-			    "resume, screen, serial, start, stats, stop, version\r\n" PROMPT);
+			    "resume, screen, serial, start, stats, stop, trace, version\r\n" PROMPT);
 	assert_string_equal(type("info wbe\r"),
 			    "info wbe\r\nerror: no guest 'wbe': guests are web, db\r\n" PROMPT);
 	n_guests = 0;
