@@ -112,6 +112,7 @@ static void free_resources(struct vm *vm)
 	if (vm->hv.pages.va)
 		frames_free(vm->hv.pages.pa, hv_pages_order(hv->vm_pages));
 	vm->hv = (struct hv_vm){0};
+	vm_symbols_forget(vm);
 	vm_memory_destroy(vm);
 	vm->has_resources = false;
 }

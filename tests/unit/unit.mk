@@ -53,7 +53,8 @@ test_lineedit_SRC := console/lineedit.c console/out.c
 test_command_SRC := console/command.c console/out.c lib/reason.c lib/log.c
 test_terminal_SRC := $(TERMINAL_SRC)
 test_console_SRC := sched/cpu_set.c console/console.c console/commands.c console/command.c console/cmd_guest.c \
-	console/cmd_host.c $(TERMINAL_SRC) drivers/uart_logic.c lib/log.c lib/json_out.c lib/reason.c
+	console/cmd_host.c console/cmd_trace.c guests/exit_words.c guests/msr_names.c \
+	arch/x86/oops_words.c $(TERMINAL_SRC) drivers/uart_logic.c lib/log.c lib/json_out.c lib/reason.c
 
 UNIT_TESTS += test_gmem test_multiboot2 test_acpi_tables test_cmdline test_config test_load_linux \
 	test_load_multiboot
@@ -117,6 +118,13 @@ test_cpu_model_SRC := guests/cpu_model.c
 
 UNIT_TESTS += test_exit_ring
 test_exit_ring_SRC := guests/exit_ring.c
+
+UNIT_TESTS += test_exit_words
+test_exit_words_SRC := guests/exit_words.c guests/msr_names.c arch/x86/exit_names.c arch/x86/oops_words.c \
+	lib/json_out.c lib/reason.c
+
+UNIT_TESTS += test_guest_symbols
+test_guest_symbols_SRC := guests/guest_symbols.c
 
 UNIT_TESTS += test_reason
 test_reason_SRC := lib/reason.c
