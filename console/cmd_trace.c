@@ -96,9 +96,12 @@ static void show_gap(const struct out *o, uint64_t dropped, uint64_t unseen)
 		out_text(o, "\n");
 		return;
 	}
-	if (dropped)
+	if (!trace.live)
+		out_printf(o, "(%llu earlier exit%s not kept)\n", (ull)unseen + dropped,
+			   unseen + dropped == 1 ? " is" : "s are");
+	else if (dropped)
 		out_printf(o, "(%llu exit%s not shown)\n", (ull)dropped, plural(dropped));
-	if (unseen)
+	if (trace.live && unseen)
 		out_printf(o, "(%llu exit%s of any kind not seen)\n", (ull)unseen, plural(unseen));
 }
 
@@ -210,10 +213,13 @@ static void trace_kept(const struct out *o)
 		trace.n = trace.left;
 		trace.queue[trace.first].unseen = 0; /* as was wanted */
 	}
-	if (!trace.n && !trace.json)
-		out_printf(o, "guest %s has left no such exit\n", guest_name(trace.vm));
-	else
+	if (trace.n || trace.json)
 		console_begin(&task_kept);
+	else if (trace.next)
+		out_printf(o, "none of the exits that are kept of guest %s is of such a kind\n",
+			   guest_name(trace.vm));
+	else
+		out_printf(o, "guest %s made no exit so far\n", guest_name(trace.vm));
 }
 
 void cmd_trace(const struct out *o, const struct args *a)

@@ -93,7 +93,7 @@ def test_what_trace_refuses(boot):
             ("trace halt --kind", "error: --kind wants a value: usage: trace GUEST"),
             ("trace halt -n 0", "error: -n wants a number"),
             ("trace halt --live", "error: guest 'halt' does not run: "),
-            ("trace halt --kind notify", "guest halt has left no such exit"),
+            ("trace halt --kind notify", "none of the exits that are kept of guest halt is of such"),
     ]:
         assert machine.command(line).startswith(sentence)
 
