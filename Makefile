@@ -67,7 +67,8 @@ GUESTS_SRC := guests/config.c guests/control_regs.c guests/cpu_model.c guests/cr
 
 VDEV_SRC := guests/vdev/vdebugexit.c guests/vdev/vdev.c guests/vdev/vioapic.c guests/vdev/vkbc.c \
 	guests/vdev/vlapic.c guests/vdev/vlapic_regs.c guests/vdev/vlapic_state.c \
-	guests/vdev/vlapic_timer.c guests/vdev/vpci.c guests/vdev/vpic.c guests/vdev/vpit.c \
+	guests/vdev/vlapic_timer.c guests/vdev/vmsi.c guests/vdev/vmsix.c guests/vdev/vpci.c \
+	guests/vdev/vpci_function.c guests/vdev/vpcitest.c guests/vdev/vpic.c guests/vdev/vpit.c \
 	guests/vdev/vpm.c guests/vdev/vreset.c guests/vdev/vrtc.c guests/vdev/vrtc_calendar.c \
 	guests/vdev/vuart.c
 

@@ -43,7 +43,8 @@ struct guest_config {
 	char modules[CONFIG_MAX_MODULES][CONFIG_STRING_MAX];
 	uint32_t n_modules;
 	char cmdline[CONFIG_CMDLINE_MAX];
-	bool debug_exit; /* port 0xf4 is there */
+	bool debug_exit;  /* port 0xf4 is there */
+	bool test_device; /* the PCI test device is there */
 };
 
 struct config {

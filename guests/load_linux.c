@@ -15,6 +15,7 @@
  *   kernel  at its preferred address, with room to unpack itself
  *   initrd  at the top of the RAM below 4 GiB that the kernel can take one from
  */
+#include "guests/board.h"
 #include "guests/load.h"
 #include "lib/le.h"
 
@@ -252,6 +253,7 @@ static int put_params(struct gmem *m, const struct image *img, uint64_t initrd,
 	add_e820(p, 0, LOAD_LOW_RAM_END, E820_RAM);
 	add_e820(p, LOAD_LOW_RAM_END, LOAD_HIGH_START, E820_RESERVED);
 	add_e820(p, LOAD_HIGH_START, gmem_low_end(m->size), E820_RAM);
+	add_e820(p, BOARD_PCI_ECAM_ADDR, BOARD_PCI_ECAM_ADDR + BOARD_PCI_ECAM_SIZE, E820_RESERVED);
 	add_e820(p, GMEM_HOLE_END, gmem_high_end(m->size), E820_RAM);
 	return 0;
 }

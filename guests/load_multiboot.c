@@ -12,6 +12,7 @@
  * structure, memory map, module list and strings in the lowest gap of the first 640 KiB that no
  * segment uses.
  */
+#include "guests/board.h"
 #include "guests/load.h"
 #include "lib/le.h"
 
@@ -261,7 +262,7 @@ static int put_segments(struct gmem *m, const struct image *img, struct reason *
 #define STACK_SIZE     PAGE_SIZE
 #define INFO_SIZE      120u
 #define MMAP_ENTRY     24u /* with its own size field of 4 bytes in front */
-#define MMAP_ENTRIES   4u
+#define MMAP_ENTRIES   5u
 #define MODULE_ENTRY   16u
 #define MMAP_AVAILABLE 1u
 #define MMAP_RESERVED  2u
@@ -361,6 +362,8 @@ static uint32_t make_mmap(const struct gmem *m, uint8_t map[MMAP_ENTRIES * MMAP_
 		{0, LOAD_LOW_RAM_END, MMAP_AVAILABLE},
 		{LOAD_LOW_RAM_END, LOAD_HIGH_START, MMAP_RESERVED},
 		{LOAD_HIGH_START, gmem_low_end(m->size), MMAP_AVAILABLE},
+		{BOARD_PCI_ECAM_ADDR, BOARD_PCI_ECAM_ADDR + (uint64_t)BOARD_PCI_ECAM_SIZE,
+		 MMAP_RESERVED},
 		{GMEM_HOLE_END, gmem_high_end(m->size), MMAP_AVAILABLE},
 	};
 	uint32_t len = 0;
