@@ -133,9 +133,11 @@ int vpci_add(struct vpci *v, struct vpci_function *f);
 uint32_t vpci_read(struct vpci *v, uint16_t port, unsigned size);
 void vpci_write(struct vpci *v, uint16_t port, unsigned size, uint32_t value);
 
-/* An access at byte `offset` of the ECAM window (BOARD_PCI_ECAM_ADDR), of 1, 2, 4 or 8 bytes. One
- * of 8 bytes is two of 4. One that reaches over the end of an aligned 4 bytes otherwise reads all
- * ones and is not taken, as through the data register. */
+/*
+ * An access at byte `offset` of the ECAM window (BOARD_PCI_ECAM_ADDR), of 1, 2, 4 or 8 bytes. One
+ * of 8 bytes is two of 4. What is not aligned reads all ones and is not taken (a guest's
+ * instruction that does so comes in aligned parts from guests/emulate.c).
+ */
 uint64_t vpci_ecam_read(struct vpci *v, uint32_t offset, unsigned size);
 void vpci_ecam_write(struct vpci *v, uint32_t offset, unsigned size, uint64_t value);
 
