@@ -135,8 +135,9 @@ void vpci_write(struct vpci *v, uint16_t port, unsigned size, uint32_t value);
 
 /*
  * An access at byte `offset` of the ECAM window (BOARD_PCI_ECAM_ADDR), of 1, 2, 4 or 8 bytes. One
- * of 8 bytes is two of 4. What is not aligned reads all ones and is not taken (a guest's
- * instruction that does so comes in aligned parts from guests/emulate.c).
+ * of 8 bytes is two of 4. What reaches over the end of aligned 4 bytes otherwise reads all ones and
+ * is not taken, as through the data register (but guests/emulate.c does what is not aligned in
+ * aligned parts).
  */
 uint64_t vpci_ecam_read(struct vpci *v, uint32_t offset, unsigned size);
 void vpci_ecam_write(struct vpci *v, uint32_t offset, unsigned size, uint64_t value);
