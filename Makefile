@@ -103,7 +103,11 @@ VDEV_SRC := guests/vdev/vdebugexit.c \
 	guests/vdev/vlapic_regs.c \
 	guests/vdev/vlapic_state.c \
 	guests/vdev/vlapic_timer.c \
+	guests/vdev/vmsi.c \
+	guests/vdev/vmsix.c \
 	guests/vdev/vpci.c \
+	guests/vdev/vpci_function.c \
+	guests/vdev/vpcitest.c \
 	guests/vdev/vpic.c \
 	guests/vdev/vpit.c \
 	guests/vdev/vpm.c \

@@ -482,10 +482,16 @@ static bool take_symbols(struct parse *p, const struct key *key, unsigned t)
 	return take_module(p, key->name, t, p->guest->symbols);
 }
 
+static bool take_test_device(struct parse *p, const struct key *key, unsigned t)
+{
+	return take_bool(p, key->name, t, &p->guest->test_device);
+}
+
 static bool take_devices(struct parse *p, const struct key *key, unsigned t)
 {
 	static const struct key keys[] = {
 		{"devices.debug_exit", false, take_debug_exit},
+		{"devices.test_device", false, take_test_device},
 	};
 
 	return need(p, key->name, t, JSON_OBJECT) &&

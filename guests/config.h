@@ -66,6 +66,7 @@ struct guest_config {
 	char cmdline[CONFIG_CMDLINE_MAX];
 	bool debug_exit;                 /* port 0xf4 is there */
 	char symbols[CONFIG_STRING_MAX]; /* names of its functions; empty: none */
+	bool test_device;                /* the PCI test device is there */
 };
 
 struct config {

@@ -237,6 +237,8 @@ static int boot(struct vm *vm, struct reason *why)
 	serial_drop_input(&vm->serial);
 	machine_init(&vm->machine, &vm->vdev_host, vm->config->debug_exit, vm->wall_at_zero, low,
 		     high);
+	if (vm->config->test_device)
+		machine_add_test_device(&vm->machine);
 	for (uint32_t i = 0; i < vm->n_vcpus && !err; i++)
 		err = vcpu_reset(vm->vcpus[i], &entry, &detail);
 	if (err)

@@ -65,7 +65,7 @@ static const char full[] =
 	" \"when_idle\": \"poweroff\",\n"
 	" \"guests\": [\n"
 	"  {\"name\": \"web\", \"memory\": \"512M\", \"vcpus\": 1, \"autostart\": false,\n"
-	"   \"serial\": \"console\", \"devices\": {\"debug_exit\": true},\n"
+	"   \"serial\": \"console\", \"devices\": {\"debug_exit\": true, \"test_device\": true},\n"
 	"   \"symbols\": \"mod 1\",\n"
 	"   \"boot\": {\"linux\": \"vmlinuz\", \"initrd\": \"initrd.gz\",\n"
 	"    \"cmdline\": \"console=ttyS0 a=\\\"b\\\\c\\\" \\/ \\u0041\\u007e\"}},\n"
@@ -93,6 +93,7 @@ static void test_full(void **state)
 	assert_false(g[0].autostart);
 	assert_int_equal(g[0].serial, SERIAL_CONSOLE);
 	assert_true(g[0].debug_exit);
+	assert_true(g[0].test_device);
 	assert_int_equal(g[0].boot, BOOT_LINUX);
 	assert_string_equal(g[0].kernel, "vmlinuz");
 	assert_string_equal(g[0].initrd, "initrd.gz");
@@ -160,6 +161,7 @@ static void test_defaults(void **state)
 	assert_true(cfg.guests[0].autostart);
 	assert_int_equal(cfg.guests[0].serial, SERIAL_RING);
 	assert_false(cfg.guests[0].debug_exit);
+	assert_false(cfg.guests[0].test_device);
 	assert_string_equal(cfg.guests[0].cmdline, "");
 	assert_int_equal(cfg.guests[0].n_modules, 0);
 	assert_int_equal(parse("{\"guests\": [], \"console\": {\"attach\": \"\"}}"), 0);
