@@ -10,10 +10,11 @@
 
 #include "lib/types.h"
 
-#define GUEST_SYMBOL_LINE_MAX 512u /* bytes of a line; a longer one is none */
-#define GUEST_SYMBOL_REACH                                                    \
-	MIB /* so far behind a function's begin nothing is called by its name \
-	     */
+/* Bytes of a line; a longer one is none. */
+#define GUEST_SYMBOL_LINE_MAX 512u
+
+/* So far behind a function's begin nothing is called by its name. */
+#define GUEST_SYMBOL_REACH MIB
 
 struct guest_symbol {
 	uint64_t address;

@@ -25,9 +25,10 @@ static void load(struct vm *vm)
 	s->size = (uint32_t)MIN(blob.size, UINT32_MAX);
 	guest_symbols_count(s->text, s->size, &count);
 	if (count.bad)
-		log_warn("guest %s: symbols: %u lines of '%s' are not as nm prints them, the first "
-			 "is line %u",
-			 c->name, count.bad, c->symbols, count.first_bad);
+		log_warn(
+			"guest %s: symbols: '%s' has lines that are not as nm prints them: %u, the "
+			"first is line %u",
+			c->name, c->symbols, count.bad, count.first_bad);
 	if (!count.functions) {
 		log_warn("guest %s: symbols: '%s' names no function", c->name, c->symbols);
 		return;

@@ -4,8 +4,11 @@ import json
 import os
 import re
 
+import pytest
+
 import skerry
 from test_guests import files, tiny
+from test_linux import SHELL, guest_command
 
 # What exits.elf does. The host's own interrupts may come in between anywhere.
 KNOWN = [
@@ -131,3 +134,37 @@ def test_live_trace(boot):
     machine.command("pause exits")
     first = machine.command("trace exits")
     assert lines_of(first) and machine.command("trace exits") == first
+
+
+def linux_symbols(boot, path):
+    """What Linux knows itself of its functions, among lines that are none, as a list of usual size."""
+    machine = boot(skerry.config(skerry.linux("web", cmdline="console=ttyS0 nokaslr"), attach="web"))
+    machine.expect_text(SHELL)
+    text = guest_command(machine, "grep -E ' [tT] (io_serial_|wait_for_xmitr|serial8250_)' "
+                                  "/proc/kallsyms | sort -r")
+    found = re.findall(r"(?m)^([0-9a-f]{16} [tT] [a-z0-9_]+)\r*$", text)
+    assert any(line.endswith(" io_serial_out") for line in found)
+    with open(path, "w", encoding="ascii") as f:
+        f.write("".join(f"{i:016x} T other_{i}\n" for i in range(0x1000, 0x1000 + 130000)))
+        f.write("\n".join(["no symbol at all", *found]))  # the last line has no end
+    machine.sendline("poweroff")
+    assert machine.wait() == "ok"
+
+
+@pytest.mark.platforms("qemu-*", "kvm-*", reason="two boots of Linux to look at a list of symbols, "
+                                                 "with which the processor has nothing to do")
+def test_functions_of_linux(boot, tmp_path):
+    path = str(tmp_path / "System.map")
+    linux_symbols(boot, path)
+    machine = boot(skerry.config(skerry.linux("web", cmdline="console=ttyS0 nokaslr",
+                                              symbols="System.map"), attach="web",
+                                 when_idle="shell"), {"System.map": path})
+    machine.expect_text(SHELL)
+    machine.detach()
+    machine.command("pause web")
+    shown = json_lines(machine.command("trace web --kind io --json"))
+    serial = {one["symbol"].split("+")[0] for one in shown
+              if one.get("port", "").startswith("0x3f") and one["symbol"]}
+    assert serial & {"io_serial_in", "io_serial_out"}, shown
+    assert "'System.map' has lines that are not as nm prints them: 1, the first is line 130001" in \
+        machine.command("log --level warn")
