@@ -189,6 +189,7 @@ main:
 	 * bytes, of it and of the host bridge, which has no such thing; 7: what is not aligned is done in
 	 * parts in the window, and finds nothing through the data register */
 	CFG_IS(5, 0x08, 0xff000001)
+	CFG_IS(5, 0x2c, ID)
 	CFG_GET(COMMAND)
 	shr $16, %eax
 	cmp $0x10, %eax

@@ -107,6 +107,7 @@ static void test_identity(void **state)
 	assert_int_equal(get(0x00, 4), 0x10F01AF4);
 	assert_int_equal(get(0x08, 4), 0xFF000001);
 	assert_int_equal(get(0x0E, 1), 0);
+	assert_int_equal(get(0x2C, 4), 0x10F01AF4);
 	assert_int_equal(get(0x3C, 2), 0x010A); /* IRQ 10, INTA# */
 	assert_int_equal(get(0x04, 4), 0x00100000);
 	for (unsigned reg4 = 0; reg4 < 0x40; reg4 += 4)
