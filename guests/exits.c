@@ -7,6 +7,54 @@
 #include "guests/gwalk.h"
 #include "guests/vm.h"
 
+#define MSR_X2APIC_EOI      0x80bu
+#define MSR_X2APIC_SELF_IPI 0x83fu
+
+/* ---- the exit ring ---- */
+
+/* To be filled with what the kind has, and committed before anything else is done for the exit. */
+static __force_inline struct exit_record *record(struct vcpu *v, enum exit_kind kind)
+{
+	struct exit_record *e = exit_ring_begin(&v->ring, kind, v->hv.rip);
+
+	rdtsc_halves(&e->tsc_low, &e->tsc_high);
+	v->exits[kind]++;
+	return e;
+}
+
+/* The kinds that are not frequent. */
+static void record_other(struct vcpu *v, const struct vm_exit *exit)
+{
+	struct exit_record *e = record(v, exit->kind);
+	const uint64_t *gpr = v->hv.gpr;
+
+	switch ((enum exit_kind)exit->kind) {
+	case EXIT_CONTROL_REG:
+		e->number = exit->control.cr;
+		e->flags = exit->control.write ? EXIT_CONTROL_WRITE : 0;
+		break;
+	case EXIT_XSETBV:
+		e->number = (uint32_t)gpr[GPR_RCX];
+		e->value = (uint32_t)gpr[GPR_RAX] | gpr[GPR_RDX] << 32;
+		break;
+	case EXIT_EXCEPTION:
+		e->number = exit->exception.vector;
+		e->flags = exit->exception.has_error ? EXIT_EXCEPTION_ERROR : 0;
+		e->value = exit->exception.error;
+		break;
+	case EXIT_REFUSED:
+		e->flags = exit->refused.protection ? EXIT_REFUSED_GP : 0;
+		break;
+	case EXIT_ENTRY_FAILED:
+	case EXIT_UNKNOWN:
+		e->value = exit->raw_code;
+		break;
+	default: /* the kind says all */
+		break;
+	}
+	exit_ring_commit(&v->ring);
+}
+
 /* ---- the instruction that exited ---- */
 
 /* The guest single-steps: the trap comes after the instruction that we did for it. */
@@ -111,8 +159,12 @@ static __cold __noinline void cpuid_dynamic(struct vcpu *v)
 
 static __noinline enum run_outcome handle_cpuid(struct vcpu *v, const struct vm_exit *exit)
 {
+	struct exit_record *e = record(v, EXIT_CPUID);
 	const struct cpuid_regs *fixed;
 
+	e->number = (uint32_t)v->hv.gpr[GPR_RAX];
+	e->value = v->hv.gpr[GPR_RCX];
+	exit_ring_commit(&v->ring);
 	if (!skip(v, exit, INSN_CPUID))
 		return RUN_CONTINUE;
 	fixed = cpu_model_fixed(&v->vm->model, (uint32_t)v->hv.gpr[GPR_RAX]);
@@ -126,7 +178,7 @@ static __noinline enum run_outcome handle_cpuid(struct vcpu *v, const struct vm_
 /* A fault leaves RIP before the instruction, which was moved over already. */
 static __cold __noinline void refuse_msr(struct vcpu *v)
 {
-	v->hv.rip = v->ring[(v->ring_next - 1) % EXIT_RING_SIZE].rip;
+	v->hv.rip = exit_ring_last(&v->ring)->rip;
 	inject_gp(v);
 }
 
@@ -139,9 +191,13 @@ static inline void look_if_posted(struct vcpu *v)
 
 static __noinline enum run_outcome handle_rdmsr(struct vcpu *v, const struct vm_exit *exit)
 {
+	struct exit_record *e = record(v, EXIT_MSR);
 	uint32_t msr = (uint32_t)v->hv.gpr[GPR_RCX];
 	uint64_t value;
 
+	e->number = msr;
+	e->flags = 0;
+	exit_ring_commit(&v->ring);
 	if (!skip(v, exit, INSN_RDMSR))
 		return RUN_CONTINUE;
 	if (likely(msr == MSR_TSC_ADJUST)) { /* which Linux reads time and again */
@@ -158,12 +214,38 @@ static __noinline enum run_outcome handle_rdmsr(struct vcpu *v, const struct vm_
 	return RUN_CONTINUE;
 }
 
+/* The two writes of which an x2APIC guest's interrupts are full. False: it is another one. */
+static inline bool write_x2apic(struct vcpu *v, uint32_t msr, uint64_t value)
+{
+	struct vlapic *l = v->lapic;
+
+	if (msr == MSR_X2APIC_EOI && !value && vlapic_is_x2apic(l)) {
+		vlapic_eoi(l);
+		if (vlapic_has_waiting(l))
+			v->look = true;
+		return true;
+	}
+	if (msr == MSR_X2APIC_SELF_IPI && value <= UINT8_MAX && vlapic_is_x2apic(l)) {
+		vlapic_self_ipi(l, (uint8_t)value);
+		v->look = true;
+		return true;
+	}
+	return false;
+}
+
 static __noinline enum run_outcome handle_wrmsr(struct vcpu *v, const struct vm_exit *exit)
 {
+	struct exit_record *e = record(v, EXIT_MSR);
 	uint64_t *gpr = v->hv.gpr;
 	uint64_t value = (uint32_t)gpr[GPR_RAX] | gpr[GPR_RDX] << 32;
 
+	e->number = (uint32_t)gpr[GPR_RCX];
+	e->flags = EXIT_MSR_WRITE;
+	e->value = value;
+	exit_ring_commit(&v->ring);
 	if (!skip(v, exit, INSN_WRMSR))
+		return RUN_CONTINUE;
+	if (write_x2apic(v, (uint32_t)gpr[GPR_RCX], value))
 		return RUN_CONTINUE;
 	v->look = true; /* it may concern the APIC */
 	if (likely(vcpu_wrmsr(v, (uint32_t)gpr[GPR_RCX], value)))
@@ -359,8 +441,12 @@ static void emulate_instruction(struct vcpu *v, const struct code_context *code,
 
 static __noinline enum run_outcome handle_io(struct vcpu *v, const struct vm_exit *exit)
 {
+	struct exit_record *e = record(v, EXIT_IO);
 	uint64_t *rax = &v->hv.gpr[GPR_RAX];
 
+	e->io = exit->io;
+	e->value = *rax;
+	exit_ring_commit(&v->ring);
 	if (unlikely(exit->io.flags & IO_STRING)) {
 		struct emul_port port = {
 			.port = exit->io.port, .size = exit->io.size, .in = exit->io.flags & IO_IN};
@@ -393,8 +479,12 @@ static __noinline enum run_outcome handle_io(struct vcpu *v, const struct vm_exi
 
 static __noinline enum run_outcome handle_memory(struct vcpu *v, const struct vm_exit *exit)
 {
+	struct exit_record *e = record(v, EXIT_MEMORY);
 	uint64_t gpa = exit->memory.gpa.v;
 
+	e->flags = exit->memory.access | (exit->memory.delivery ? EXIT_MEMORY_DELIVERY : 0);
+	e->value = gpa;
+	exit_ring_commit(&v->ring);
 	if (unlikely(gmem_ptr(&v->vm->mem, gpa, 1))) {
 		/* All RAM is mapped with all rights. One such fault may be a stale translation. */
 		v->hv.flush_wanted = true;
@@ -463,6 +553,8 @@ static enum run_outcome handle_halt(struct vcpu *v, const struct vm_exit *exit)
  * is not called for, because the call reveals nothing. */
 static __noinline enum run_outcome handle_hypercall(struct vcpu *v, const struct vm_exit *exit)
 {
+	record(v, EXIT_HYPERCALL)->value = v->hv.gpr[GPR_RAX];
+	exit_ring_commit(&v->ring);
 	if (exit->hypercall.vmmcall ? !skip(v, exit, INSN_VMMCALL) : !skip(v, exit, INSN_VMCALL))
 		return RUN_CONTINUE;
 	v->hv.gpr[GPR_RAX] = (uint64_t)-1000;
@@ -491,6 +583,7 @@ static __noinline enum run_outcome handle_other(struct vcpu *v, const struct vm_
 {
 	unsigned length;
 
+	record_other(v, exit);
 	switch ((enum exit_kind)exit->kind) {
 	case EXIT_WINDOW:
 		v->look = true;

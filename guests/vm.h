@@ -20,12 +20,16 @@
 #include "arch/x86/hv.h"
 #include "guests/config.h"
 #include "guests/cpu_model.h"
+#include "guests/exit_ring.h"
+#include "guests/guest_symbols.h"
 #include "guests/insn.h"
 #include "guests/load.h"
 #include "guests/machine.h"
 #include "guests/pvclock.h"
+#include "guests/restart.h"
 #include "guests/serial.h"
 #include "guests/vdev/vlapic.h"
+#include "mm/quota.h"
 #include "mm/slpt.h"
 #include "sched/sched.h"
 #include "sched/timer.h"
@@ -40,6 +44,7 @@ enum vm_state {
 	VM_PAUSED,
 	VM_STOPPED, /* ended; its memory is kept for inspection */
 	VM_CRASHED, /* likewise, and something went wrong */
+	VM_WAITING, /* will boot again by itself, after a delay */
 };
 
 /* What other cores and interrupt handlers ask of a vCPU; taken before each entry. */
@@ -50,15 +55,6 @@ enum vcpu_request {
 	REQ_PARK = BIT32(3),      /* leave the guest and stay out until released */
 	REQ_NMI = BIT32(4),
 	REQ_HALTED = BIT32(5), /* its own: it waits for an event */
-};
-
-/* The last exits, always recorded: crash records and debugging read them. */
-#define EXIT_RING_SIZE 128u
-struct exit_ring_entry {
-	uint64_t rip;
-	uint64_t info; /* the first information word of the hardware */
-	uint32_t tsc;  /* low half */
-	uint32_t kind; /* enum exit_kind */
 };
 
 struct vcpu {
@@ -97,10 +93,9 @@ struct vcpu {
 
 	uint64_t exits[EXIT_KIND_COUNT]; /* [v] read by anybody */
 	uint64_t injected;               /* [v] */
-	uint64_t run_ticks; /* [v] TSC ticks on cores, without the present stay; atomic */
-	uint64_t loaded_at; /* [v] its begin; 0: not loaded; atomic */
-	uint32_t ring_next; /* [v] */
-	struct exit_ring_entry ring[EXIT_RING_SIZE];
+	uint64_t run_ticks;     /* [v] TSC ticks on cores, without the present turn; atomic */
+	uint64_t running_since; /* [v] that turn's begin; 0: it has none; atomic */
+	struct exit_ring ring;  /* [v] read by anybody */
 };
 
 /* How a guest ended, noted by a vCPU for the boot CPU. */
@@ -141,11 +136,18 @@ struct vm {
 	uint64_t wall_at_zero; /* seconds since 1970 at guest time 0 */
 
 	struct vm_ending ending;
-	bool has_status;      /* [b] it ended by the debug-exit port */
-	uint32_t status;      /* [b] */
-	struct reason reason; /* [b] why it stands still */
-	uint64_t resets;      /* [b] */
-	uint64_t overhead;    /* bytes beyond its RAM */
+	bool has_status;               /* [b] it ended by the debug-exit port */
+	uint32_t status;               /* [b] */
+	struct reason reason;          /* [b] why it stands still */
+	uint64_t resets;               /* [b] */
+	struct quota quota;            /* [b] */
+	struct restart_policy restart; /* [b] */
+	uint64_t restart_at;           /* [b] uptime in ns at which VM_WAITING ends */
+	struct timer restart_timer;    /* wakes the boot CPU then */
+	uint64_t overhead;             /* bytes beyond its RAM */
+
+	struct guest_symbols symbols; /* [b] of vm_symbols.c */
+	bool symbols_read;            /* [b] */
 };
 
 /* ---- vm.c: life cycle; boot CPU's main loop only ---- */
@@ -159,7 +161,7 @@ void vms_autostart(void);
 /* Carries out what guests noted: power off, reset, crash. Called by the boot CPU's main loop. */
 void vms_poll(void);
 
-/* True once no guest is running or paused. */
+/* True once no guest is running, paused or waiting. */
 bool vms_idle(void);
 
 struct vm *vm_next(struct vm *prev); /* NULL: the first; NULL again after the last */
@@ -184,8 +186,18 @@ extern struct vms_verdict vms_verdict;
 
 /* ---- vm_memory.c ---- */
 
+/* Keeps aside what the guest's configuration reserves; once, before any guest is created. */
+int vm_memory_reserve(struct vm *vm, struct reason *why);
 int vm_memory_create(struct vm *vm, struct reason *why);
-void vm_memory_destroy(struct vm *vm); /* twice is fine */
+/* Books `bytes` that the guest costs beyond its RAM. */
+int vm_memory_charge(struct vm *vm, uint64_t bytes, struct reason *why);
+void vm_memory_destroy(struct vm *vm); /* twice is fine; ends all bookings, too */
+
+/* ---- vm_symbols.c ---- */
+
+/* The function at `rip`, such as "main+0x12", or NULL where none is known. Returns buf. */
+const char *vm_symbol(struct vm *vm, uint64_t rip, char *buf, size_t size);
+void vm_symbols_forget(struct vm *vm); /* gives the memory back; the next look reads them anew */
 
 /* ---- clock: guest time ---- */
 

@@ -66,6 +66,7 @@ static const char full[] =
 	" \"guests\": [\n"
 	"  {\"name\": \"web\", \"memory\": \"512M\", \"vcpus\": 1, \"autostart\": false,\n"
 	"   \"serial\": \"console\", \"devices\": {\"debug_exit\": true, \"test_device\": true},\n"
+	"   \"symbols\": \"mod 1\",\n"
 	"   \"boot\": {\"linux\": \"vmlinuz\", \"initrd\": \"initrd.gz\",\n"
 	"    \"cmdline\": \"console=ttyS0 a=\\\"b\\\\c\\\" \\/ \\u0041\\u007e\"}},\n"
 	"  {\"name\": \"b_2-x\", \"memory\": \"2048K\",\n"
@@ -97,14 +98,54 @@ static void test_full(void **state)
 	assert_string_equal(g[0].kernel, "vmlinuz");
 	assert_string_equal(g[0].initrd, "initrd.gz");
 	assert_string_equal(g[0].cmdline, "console=ttyS0 a=\"b\\c\" / A~");
+	assert_string_equal(g[0].symbols, "mod 1");
+	assert_string_equal(g[1].symbols, "");
 	assert_string_equal(g[1].name, "b_2-x");
 	assert_int_equal(g[1].memory, 2 * MIB);
 	assert_int_equal(g[1].boot, BOOT_MULTIBOOT);
 	assert_string_equal(g[1].kernel, "kernel.elf");
 	assert_string_equal(g[1].initrd, "");
 	assert_int_equal(g[1].n_modules, 2);
-	assert_string_equal(g[1].modules[0], "mod 1");
-	assert_string_equal(g[1].modules[1], "initrd.gz");
+	assert_string_equal(g[1].modules[0].file, "mod 1");
+	assert_string_equal(g[1].modules[0].string, "mod 1");
+	assert_string_equal(g[1].modules[1].file, "initrd.gz");
+	assert_int_equal(g[0].entry, LINUX_ENTRY_AUTO);
+}
+
+static void test_boot(void **state)
+{
+	static const char *const words[] = {"auto", "32", "64"};
+	const struct guest_config *g = cfg.guests;
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(words); i++) {
+		char json[256];
+
+		sprintf(json,
+			"{\"guests\": [{\"name\": \"a\", \"memory\": \"2M\", \"boot\": "
+			"{\"linux\": \"vmlinuz\", \"entry\": \"%s\"}}]}",
+			words[i]);
+		assert_int_equal(parse(json), 0);
+		assert_int_equal(n_said, 0);
+		assert_int_equal(g->entry, i);
+	}
+	assert_int_equal(
+		parse("{\"guests\": [{\"name\": \"a\", \"memory\": \"2M\", \"boot\": {\"pvh\": "
+		      "\"kernel.elf\", \"cmdline\": \"x\", \"modules\": [\"mod 1\", {\"string\": "
+		      "\"b=1 c\", \"file\": \"initrd.gz\"}, {\"file\": \"mod 1\", \"string\": "
+		      "\"\"}]}}]}"),
+		0);
+	assert_int_equal(n_said, 0);
+	assert_int_equal(g->boot, BOOT_PVH);
+	assert_string_equal(g->kernel, "kernel.elf");
+	assert_string_equal(g->cmdline, "x");
+	assert_int_equal(g->n_modules, 3);
+	assert_string_equal(g->modules[0].file, "mod 1");
+	assert_string_equal(g->modules[0].string, "mod 1");
+	assert_string_equal(g->modules[1].file, "initrd.gz");
+	assert_string_equal(g->modules[1].string, "b=1 c");
+	assert_string_equal(g->modules[2].file, "mod 1");
+	assert_string_equal(g->modules[2].string, "");
 }
 
 static void test_defaults(void **state)
@@ -247,11 +288,40 @@ static void test_guest_refused(void **state)
 		{KEY("\"devices\": {\"net\": true}, " LINUX),
 		 "guest bad: there is no key \"devices.net\""},
 		{KEY("\"devices\": true, " LINUX), "guest bad: devices: true or false stands"},
+		{KEY("\"symbols\": \"System.map\", " LINUX),
+		 "guest bad: symbols: no module with the string \"System.map\" was loaded"},
+		{KEY("\"symbols\": true, " LINUX), "guest bad: symbols: true or false stands"},
 		{KEY("\"vcpus\": 1"), "guest bad: boot: the key is missing"},
 		{KEY("\"boot\": \"vmlinuz\""), "guest bad: boot: a string in double quotes stands"},
-		{BOOT(""), "guest bad: boot: exactly one of \"linux\" and \"multiboot\" is right"},
+		{BOOT(""),
+		 "guest bad: boot: exactly one of \"linux\", \"multiboot\" and \"pvh\" is "
+		 "right"},
 		{BOOT("\"linux\": \"vmlinuz\", \"multiboot\": \"kernel.elf\""),
 		 "guest bad: boot: exactly one of"},
+		{BOOT("\"pvh\": \"kernel.elf\", \"multiboot\": \"kernel.elf\""),
+		 "guest bad: boot: exactly one of"},
+		{BOOT("\"pvh\": \"kernel.elf\", \"initrd\": \"initrd.gz\""),
+		 "guest bad: there is no key \"boot.initrd\""},
+		{BOOT("\"pvh\": \"vmlinux\""), "guest bad: boot.pvh: no module with the string"},
+		{BOOT("\"linux\": \"vmlinuz\", \"entry\": \"16\""),
+		 "guest bad: boot.entry: \"auto\", \"32\" or \"64\" is right"},
+		{BOOT("\"linux\": \"vmlinuz\", \"entry\": 64"),
+		 "guest bad: boot.entry: a number stands where a string"},
+		{BOOT("\"pvh\": \"kernel.elf\", \"entry\": \"32\""),
+		 "guest bad: there is no key \"boot.entry\""},
+		{BOOT("\"pvh\": \"kernel.elf\", \"modules\": [{\"file\": \"mod 1\"}]"),
+		 "guest bad: boot.modules.string: the key is missing"},
+		{BOOT("\"pvh\": \"kernel.elf\", \"modules\": [{\"string\": \"mod 1\"}]"),
+		 "guest bad: boot.modules.file: the key is missing"},
+		{BOOT("\"pvh\": \"kernel.elf\", \"modules\": [{\"file\": \"mod 2\", "
+		      "\"string\": \"x\"}]"),
+		 "guest bad: boot.modules.file: no module with the string \"mod 2\""},
+		{BOOT("\"pvh\": \"kernel.elf\", \"modules\": [{\"file\": \"mod 1\", "
+		      "\"string\": 1}]"),
+		 "guest bad: boot.modules.string: a number stands where a string"},
+		{BOOT("\"pvh\": \"kernel.elf\", \"modules\": [{\"file\": \"mod 1\", "
+		      "\"string\": \"\", \"name\": \"x\"}]"),
+		 "guest bad: there is no key \"boot.modules.name\""},
 		{BOOT("\"linux\": \"vmlinux\""),
 		 "guest bad: boot.linux: no module with the string \"vmlinux\" was loaded: add its "
 		 "line to the boot loader's menu"},
@@ -520,6 +590,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_boot),
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_whole_refused),
 		cmocka_unit_test(test_guest_refused),

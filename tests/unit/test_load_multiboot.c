@@ -125,7 +125,7 @@ static void test_info(void **state)
 	make_elf32();
 	ram_make(16 * MIB, 0xcc);
 	assert_int_equal(load_with(modules, 2, "one two"), 0);
-	assert_int_equal(le32(info()), 0x24d);
+	assert_int_equal(le32(info()), 0x124d);
 	assert_int_equal(le32(info() + 4), 639);
 	assert_int_equal(le32(info() + 8), 15 * 1024);
 	assert_string_equal(string_at(le32(info() + 16)), "one two");
@@ -156,6 +156,14 @@ static void test_info(void **state)
 	assert_int_equal(le64(m + 76), 0xe0000000); /* PCI's configuration window */
 	assert_int_equal(le64(m + 84), 256 * MIB);
 	assert_int_equal(le32(m + 92), 2);
+
+	/* The text screen. */
+	assert_int_equal(le64(info() + 88), 0xb8000);
+	assert_int_equal(le32(info() + 96), 160);
+	assert_int_equal(le32(info() + 100), 80);
+	assert_int_equal(le32(info() + 104), 25);
+	assert_int_equal(info()[108], 16);
+	assert_int_equal(info()[109], 2);
 
 	/* RAM above 4 GiB. */
 	ram_make(4 * GIB, 0);

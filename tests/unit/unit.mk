@@ -25,6 +25,14 @@ test_mitigations_SRC := arch/x86/mitigations_choose.c arch/x86/xcr0.c
 test_timer_heap_SRC := sched/timer_heap.c
 test_cmos_SRC := drivers/cmos_time.c
 
+UNIT_TESTS += test_quota test_restart test_cpu_set
+test_quota_SRC := mm/quota.c
+test_restart_SRC := guests/restart.c
+test_cpu_set_SRC := sched/cpu_set.c
+
+UNIT_TESTS += test_clear_pages
+test_clear_pages_OBJ := $(UNIT)/obj/arch/x86/clear_pages.o
+
 UNIT_TESTS += test_vdev test_vlapic test_vlapic_timer test_vioapic test_vpic
 VLAPIC_SRC := guests/vdev/vlapic.c guests/vdev/vlapic_regs.c guests/vdev/vlapic_timer.c \
 	guests/vdev/vlapic_state.c
@@ -48,8 +56,9 @@ TERMINAL_SRC := console/terminal.c console/sequence.c console/guest_lines.c cons
 test_lineedit_SRC := console/lineedit.c console/out.c
 test_command_SRC := console/command.c console/out.c lib/reason.c lib/log.c
 test_terminal_SRC := $(TERMINAL_SRC)
-test_console_SRC := console/console.c console/commands.c console/command.c console/cmd_guest.c \
-	console/cmd_host.c $(TERMINAL_SRC) drivers/uart_logic.c lib/log.c lib/json_out.c lib/reason.c
+test_console_SRC := sched/cpu_set.c console/console.c console/commands.c console/command.c console/cmd_guest.c \
+	console/cmd_host.c console/cmd_trace.c guests/exit_words.c guests/msr_names.c \
+	arch/x86/oops_words.c $(TERMINAL_SRC) drivers/uart_logic.c lib/log.c lib/json_out.c lib/reason.c
 
 UNIT_TESTS += test_gmem test_multiboot2 test_acpi_tables test_cmdline test_config test_load_linux \
 	test_load_multiboot
@@ -57,9 +66,12 @@ test_gmem_SRC := mm/gmem.c
 test_multiboot2_SRC := boot/multiboot2.c lib/reason.c
 test_acpi_tables_SRC := boot/acpi_tables.c lib/reason.c
 test_cmdline_SRC := boot/cmdline.c lib/reason.c
-test_config_SRC := guests/config.c guests/json.c lib/reason.c
-test_load_linux_SRC := guests/load_linux.c guests/load_gdt.c mm/gmem.c lib/reason.c
-test_load_multiboot_SRC := guests/load_multiboot.c guests/load_gdt.c mm/gmem.c lib/reason.c
+test_config_SRC := sched/cpu_set.c guests/config.c guests/json.c lib/reason.c
+test_load_linux_SRC := guests/load_linux.c guests/load.c mm/gmem.c lib/reason.c
+LOAD_ELF_SRC := guests/elf.c guests/load.c guests/load_segments.c mm/gmem.c lib/reason.c
+test_load_multiboot_SRC := guests/load_multiboot.c $(LOAD_ELF_SRC)
+UNIT_TESTS += test_load_pvh
+test_load_pvh_SRC := guests/load_pvh.c $(LOAD_ELF_SRC)
 
 UNIT_TESTS += test_svm_decode test_svm_probe test_svm_state test_svm_permissions
 test_svm_probe_SRC := arch/x86/tag_pool.c lib/reason.c
@@ -108,6 +120,16 @@ test_machine_SRC := guests/machine.c guests/vdev/vdebugexit.c guests/vdev/vdev.c
 UNIT_TESTS += test_cpu_model
 test_cpu_model_SRC := guests/cpu_model.c
 
+UNIT_TESTS += test_exit_ring
+test_exit_ring_SRC := guests/exit_ring.c
+
+UNIT_TESTS += test_exit_words
+test_exit_words_SRC := guests/exit_words.c guests/msr_names.c arch/x86/exit_names.c arch/x86/oops_words.c \
+	lib/json_out.c lib/reason.c
+
+UNIT_TESTS += test_guest_symbols
+test_guest_symbols_SRC := guests/guest_symbols.c
+
 UNIT_TESTS += test_reason
 test_reason_SRC := lib/reason.c
 
@@ -149,3 +171,7 @@ test_emulate_native_SRC := $(EMULATE_SRC)
 test_emulate_native_OBJ := $(ZYDIS_OBJS_HOST)
 test_emulate_segments_SRC := $(EMULATE_SRC)
 test_emulate_segments_OBJ := $(ZYDIS_OBJS_HOST)
+
+UNIT_TESTS += test_gunzip
+test_gunzip_SRC := guests/gunzip.c lib/reason.c
+test_gunzip_OBJ := $(ZLIB_OBJS_HOST)
