@@ -357,7 +357,7 @@ $(BUILD)/guests/%.elf: $(BUILD)/guests/%.o
 $(BUILD)/guests/%.map: $(BUILD)/guests/%.elf
 	$(Q)nm $< >$@
 
-tiny-guests: $(TINY_ELF) $(BUILD)/guests/exits.map
+tiny-guests: $(TINY_ELF) $(BUILD)/guests/exits.map $(BUILD)/guests/triple_fault.map
 
 tools:
 	@tests/run tools
