@@ -124,7 +124,49 @@ static const char *then_name(enum config_then then)
 	return then == THEN_RESTART ? "restart" : "stop";
 }
 
-static void info_json(const struct out *o, const struct guest_view *v)
+/* The last time that a vCPU left the guest; false: it did not so far. */
+static bool last_exit(struct vm *vm, unsigned vcpu, struct guest_exit *out)
+{
+	uint64_t from, lost;
+
+	if (guest_exits_end(vm, vcpu, &from) || !from--)
+		return false;
+	return guest_exits(vm, vcpu, &from, out, 1, &lost) == 1;
+}
+
+static void last_exit_json(struct json_out *j, struct vm *vm, unsigned vcpu)
+{
+	struct guest_exit e;
+	char buf[128];
+
+	if (!last_exit(vm, vcpu, &e)) {
+		json_null(j, "last_exit");
+		return;
+	}
+	json_object(j, "last_exit");
+	json_string(j, "kind", exit_kind_name(e.record.kind));
+	snprintf(buf, sizeof(buf), "0x%llx", (unsigned long long)e.record.rip);
+	json_string(j, "rip", buf);
+	if (guest_symbol(vm, e.record.rip, buf, sizeof(buf)))
+		json_string(j, "symbol", buf);
+	else
+		json_null(j, "symbol");
+	json_end(j);
+}
+
+static void last_exit_text(const struct out *o, struct vm *vm, unsigned vcpu)
+{
+	struct guest_exit e;
+	char buf[64];
+
+	if (!last_exit(vm, vcpu, &e))
+		return;
+	if (!guest_symbol(vm, e.record.rip, buf, sizeof(buf)))
+		snprintf(buf, sizeof(buf), "0x%llx", (unsigned long long)e.record.rip);
+	out_printf(o, ", last exit: %s at %s", exit_kind_name(e.record.kind), buf);
+}
+
+static void info_json(const struct out *o, struct vm *vm, const struct guest_view *v)
 {
 	char cpus[CONFIG_STRING_MAX];
 	struct json_out j;
@@ -159,6 +201,7 @@ static void info_json(const struct out *o, const struct guest_view *v)
 			json_null(&j, "cpu");
 		else
 			json_uint(&j, "cpu", v->cpu[i]);
+		last_exit_json(&j, vm, i);
 		json_end(&j);
 	}
 	json_end(&j);
@@ -176,7 +219,7 @@ void cmd_info(const struct out *o, const struct args *a)
 		return;
 	guest_look(vm, &v);
 	if (a->json) {
-		info_json(o, &v);
+		info_json(o, vm, &v);
 		return;
 	}
 	out_printf(o, "name:     %s\nstate:    %s\n", v.name, guest_state_name(v.state));
@@ -200,9 +243,11 @@ void cmd_info(const struct out *o, const struct args *a)
 	out_printf(o, "uptime:   %s\n", format_duration(v.uptime_ns, buf));
 	for (uint32_t i = 0; i < MIN(v.vcpus, GUEST_VIEW_VCPUS); i++) {
 		if (v.cpu[i] == GUEST_NO_CPU)
-			out_printf(o, "vCPU %u:   not on a core now\n", i);
+			out_printf(o, "vCPU %u:   not on a core now", i);
 		else
-			out_printf(o, "vCPU %u:   on CPU %u\n", i, v.cpu[i]);
+			out_printf(o, "vCPU %u:   on CPU %u", i, v.cpu[i]);
+		last_exit_text(o, vm, i);
+		out_text(o, "\n");
 	}
 }
 

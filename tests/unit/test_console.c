@@ -578,7 +578,7 @@ static void json_answers_are_one_line(void **state)
 		 "[{\"name\":\"web\",\"state\":\"stopped\",\"memory\":536870912,\"vcpus\":1,"
 		 "\"serial\":\"ring\",\"status\":7,\"reason\":\"said \\\"bye\\\"\"},"},
 		{"info web --json\r", "{\"name\":\"web\",\"state\":\"stopped\",\"status\":7,"},
-		{"info db --json\r", "\"vcpus\":[{\"vcpu\":0,\"cpu\":1}]}"},
+		{"info db --json\r", "\"vcpus\":[{\"vcpu\":0,\"cpu\":1,\"last_exit\":null}]}"},
 		{"stats web --json\r",
 		 "{\"name\":\"web\",\"vcpus\":[{\"vcpu\":0,\"run_ns\":1500000000,"
 		 "\"injected\":4,\"exits\":{\"kind0\":10,\"kind2\":32}}]}"},
@@ -1091,6 +1091,20 @@ static void traces_what_is_kept(void **state)
 		"\r\n" PROMPT);
 }
 
+static void info_has_the_last_exit(void **state)
+{
+	(void)state;
+	start();
+	for (unsigned i = 0; i < 101; i++)
+		leaves(EXIT_HALT, 0);
+	assert_non_null(strstr(type("info web\r"),
+			       "vCPU 0:   not on a core now, last exit: kind8 at work+0x0\r\n"));
+	assert_non_null(strstr(type("info db\r"), ", last exit: kind8 at 0x64\r\n"));
+	assert_non_null(strstr(type("info web --json\r"),
+			       "\"cpu\":null,\"last_exit\":{\"kind\":\"kind8\",\"rip\":\"0x64\","
+			       "\"symbol\":\"work+0x0\"}}]"));
+}
+
 static void trace_refuses(void **state)
 {
 	(void)state;
@@ -1263,6 +1277,7 @@ int main(void)
 		cmocka_unit_test_setup(serial_command, setup),
 		cmocka_unit_test_setup(tab_completes_guests, setup),
 		cmocka_unit_test_setup(traces_what_is_kept, setup),
+		cmocka_unit_test_setup(info_has_the_last_exit, setup),
 		cmocka_unit_test_setup(trace_refuses, setup),
 		cmocka_unit_test_setup(a_long_trace_waits_for_the_line, setup),
 		cmocka_unit_test_setup(traces_live, setup),
