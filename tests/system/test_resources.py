@@ -190,20 +190,21 @@ def test_restart_loop(boot, letter):
                                  when_idle="shell"), files(), real_time=True)
     machine.prompt()
 
-    def again(waits):
+    def again(waits, stays=False):
         tell(machine, "loop", letter)
         if waits:
             machine.expect(rf"warning: guest loop waits for {waits} s: this is restart number "
                            rf"\d+ of a row of quick ones")
-            machine.detach()
+            if stays:  # the terminal waits with it
+                machine.expect_text("loop is ready")
         else:
             machine.expect_text("loop is ready")
-            machine.detach()
+        machine.detach()
 
     machine.command("start loop")
-    for waits in (0, 0, 0, 1):
+    for waits in (0, 0, 0):
         again(waits)
-    until(machine, "loop", "running")  # by itself
+    again(1, stays=True)
     again(2)
     info = machine.json("info loop")
     if info["state"] == "waiting":
@@ -211,6 +212,9 @@ def test_restart_loop(boot, letter):
     until(machine, "loop", "running")
     again(4)
     assert states(machine)["loop"] == "waiting"
+    machine.sendline("attach loop")
+    machine.expect_text("attached to loop, which waits to restart")
+    machine.detach()
     assert "until it boots again" in machine.command("info loop")
     assert "error: guest loop is waiting and cannot be paused" in machine.command("pause loop")
     assert "error: guest loop is waiting and cannot be resumed" in machine.command("resume loop")
