@@ -58,21 +58,65 @@ SCHED_SRC := sched/cpu_set.c sched/sched.c sched/timer.c sched/timer_heap.c
 
 DRIVERS_SRC := drivers/cmos.c drivers/cmos_time.c drivers/uart.c drivers/uart_logic.c
 
-GUESTS_SRC := guests/config.c guests/control_regs.c guests/cpu_model.c guests/crash.c \
-	guests/elf.c guests/emul_alu.c guests/emul_decode.c guests/emulate.c guests/exit_ring.c \
-	guests/exits.c guests/fetch.c guests/guest_acpi.c guests/gunzip.c guests/gwalk.c \
-	guests/insn_length.c guests/json.c guests/load.c guests/load_linux.c guests/load_multiboot.c \
-	guests/load_pvh.c guests/load_segments.c guests/machine.c guests/modules.c guests/msr.c \
-	guests/pvclock.c guests/restart.c guests/serial.c guests/vcpu.c guests/vm.c guests/vm_clock.c guests/vm_memory.c \
+GUESTS_SRC := guests/config.c \
+	guests/control_regs.c \
+	guests/cpu_model.c \
+	guests/crash.c \
+	guests/elf.c \
+	guests/emul_alu.c \
+	guests/emul_decode.c \
+	guests/emulate.c \
+	guests/exit_ring.c \
+	guests/exit_words.c \
+	guests/exits.c \
+	guests/fetch.c \
+	guests/guest_acpi.c \
+	guests/guest_symbols.c \
+	guests/gunzip.c \
+	guests/gwalk.c \
+	guests/insn_length.c \
+	guests/json.c \
+	guests/load.c \
+	guests/load_linux.c \
+	guests/load_multiboot.c \
+	guests/load_pvh.c \
+	guests/load_segments.c \
+	guests/machine.c \
+	guests/modules.c \
+	guests/msr.c \
+	guests/msr_names.c \
+	guests/pvclock.c \
+	guests/restart.c \
+	guests/serial.c \
+	guests/vcpu.c \
+	guests/vm.c \
+	guests/vm_clock.c \
+	guests/vm_memory.c \
+	guests/vm_symbols.c \
 	guests/vm_wiring.c
 
-VDEV_SRC := guests/vdev/vdebugexit.c guests/vdev/vdev.c guests/vdev/vioapic.c guests/vdev/vkbc.c \
-	guests/vdev/vlapic.c guests/vdev/vlapic_regs.c guests/vdev/vlapic_state.c \
-	guests/vdev/vlapic_timer.c guests/vdev/vpci.c guests/vdev/vpic.c guests/vdev/vpit.c \
-	guests/vdev/vpm.c guests/vdev/vreset.c guests/vdev/vrtc.c guests/vdev/vrtc_calendar.c \
+VDEV_SRC := guests/vdev/vdebugexit.c \
+	guests/vdev/vdev.c \
+	guests/vdev/vioapic.c \
+	guests/vdev/vkbc.c \
+	guests/vdev/vlapic.c \
+	guests/vdev/vlapic_regs.c \
+	guests/vdev/vlapic_state.c \
+	guests/vdev/vlapic_timer.c \
+	guests/vdev/vmsi.c \
+	guests/vdev/vmsix.c \
+	guests/vdev/vpci.c \
+	guests/vdev/vpci_function.c \
+	guests/vdev/vpcitest.c \
+	guests/vdev/vpic.c \
+	guests/vdev/vpit.c \
+	guests/vdev/vpm.c \
+	guests/vdev/vreset.c \
+	guests/vdev/vrtc.c \
+	guests/vdev/vrtc_calendar.c \
 	guests/vdev/vuart.c
 
-CONSOLE_SRC := console/build_id.c console/cmd_guest.c console/cmd_host.c console/command.c \
+CONSOLE_SRC := console/build_id.c console/cmd_guest.c console/cmd_host.c console/cmd_trace.c console/command.c \
 	console/commands.c console/console.c console/emergency.c console/guest_lines.c \
 	console/guests_view.c console/lineedit.c console/log_stamp.c console/out.c \
 	console/sequence.c console/terminal.c
@@ -421,7 +465,11 @@ $(BUILD)/guests/%.elf: $(BUILD)/guests/%.o
 $(BUILD)/guests/pvh.elf $(BUILD)/guests/pvh64.elf: GUEST_LD := tests/guests/pvh.ld
 $(BUILD)/guests/pvh64.elf: GUEST_ELF := elf_x86_64
 
-tiny-guests: $(TINY_ELF)
+# A list of symbols for `trace`.
+$(BUILD)/guests/%.map: $(BUILD)/guests/%.elf
+	$(Q)nm $< >$@
+
+tiny-guests: $(TINY_ELF) $(BUILD)/guests/exits.map
 
 tools:
 	@tests/run tools

@@ -25,8 +25,7 @@ static const char *boot_name(enum config_boot b)
 	return names[b];
 }
 
-/* The guest of that name; or says which there are and answers NULL. */
-static struct vm *named(const struct out *o, const struct args *a)
+struct vm *named(const struct out *o, const struct args *a)
 {
 	struct vm *vm = guest_find(a->word[0]);
 	bool first = true;

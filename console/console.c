@@ -27,12 +27,15 @@
 #include "sched/timer.h"
 
 #define CTRL_LEAVE 0x1d /* Ctrl-] */
+#define CTRL_C     0x03
 
 /* A source writes while at most so many bytes wait in the UART's ring: the shell may when the
  * others may not, so that a talkative guest cannot shut the administrator out. */
 #define GUEST_BACKLOG 1024
 #define LOG_BACKLOG   (4 * KIB)
 #define SHELL_BACKLOG (16 * KIB)
+
+#define TASK_STEPS 64 /* of a command's task in one round */
 
 #define TICK        (10 * NS_PER_MS)
 #define PATIENCE    (200 * NS_PER_MS) /* for the end of a guest's control sequence */
@@ -61,6 +64,9 @@ static struct {
 	struct vm *attach_first; /* the configuration's guest, until it was attached */
 	struct vm *turn;         /* whose output is looked for next */
 	struct vm *left;         /* left by the byte before: Ctrl-] again sends one */
+
+	const struct console_task *task; /* what a command left to be done, or NULL */
+	bool task_first;                 /* it writes before the guests do, in every other round */
 
 	bool held; /* an input byte that was read and not used yet */
 	uint8_t held_byte;
@@ -411,7 +417,7 @@ static bool attached_byte(uint8_t c)
 
 static void show_prompt(void)
 {
-	if (con.attached || con.edit.shown)
+	if (con.attached || con.edit.shown || con.task)
 		return;
 	if (con.bytes_lost) {
 		con.bytes_lost = 0;
@@ -440,15 +446,67 @@ static void shell_byte(uint8_t c)
 	lineedit_next(&con.edit);
 }
 
+/* ---- what a command left to be done ---- */
+
+void console_begin(const struct console_task *task)
+{
+	con.task = task;
+	con.task_first = false;
+}
+
+static void end_task(void)
+{
+	const struct console_task *task = con.task;
+
+	con.task = NULL;
+	task->end(&con.text);
+}
+
+/* Only so much that guests and log lines find room beside it. */
+static void work_on_task(void)
+{
+	enum console_step did = STEP_MORE;
+
+	if (con.task && con.task->round)
+		con.task->round();
+	for (unsigned i = 0; con.task && did == STEP_MORE && i < TASK_STEPS; i++) {
+		if (!room_for(GUEST_WAITING))
+			return;
+		did = con.task->step(&con.text);
+		if (did == STEP_DONE)
+			end_task();
+	}
+}
+
+/* A byte that comes while a task is not done; false when it has to wait. */
+static bool task_byte(uint8_t c)
+{
+	if (c != CTRL_C && !con.task->any_key) {
+		hold_byte(c);
+		return false;
+	}
+	end_task();
+	return true;
+}
+
+/* False when it cannot be used now. */
+static bool take_byte(uint8_t c)
+{
+	if (con.task)
+		return task_byte(c);
+	if (con.attached)
+		return attached_byte(c);
+	shell_byte(c);
+	return true;
+}
+
 static void take_input(void)
 {
 	uint8_t c;
 
 	while ((con.attached || room_for(SHELL_BACKLOG)) && next_byte(&c)) {
 		con.input_at = con.now;
-		if (!con.attached)
-			shell_byte(c);
-		else if (!attached_byte(c))
+		if (!take_byte(c))
 			break;
 	}
 	if (con.now - con.input_at >= LONE_ESC)
@@ -462,8 +520,12 @@ void console_poll(void)
 	con.now = uptime_ns();
 	uart_poll();
 	attach_first();
+	con.task_first = !con.task_first;
+	if (con.task_first)
+		work_on_task();
 	drain_guests();
 	print_log(); /* after what led to it */
+	work_on_task();
 	take_input();
 	if (con.attached)
 		notice_end();

@@ -107,6 +107,48 @@ int guest_stats(struct vm *vm, unsigned vcpu, struct guest_stats *out)
 	return 0;
 }
 
+static struct vcpu *vcpu_of(struct vm *vm, unsigned vcpu)
+{
+	return vcpu < vm->n_vcpus ? vm->vcpus[vcpu] : NULL;
+}
+
+int guest_exits(struct vm *vm, unsigned vcpu, uint64_t *from, struct guest_exit *out, unsigned n,
+		uint64_t *lost)
+{
+	static struct exit_record records[EXIT_RING_SIZE]; /* large for a stack */
+	const struct vcpu *v = vcpu_of(vm, vcpu);
+	unsigned got;
+
+	if (!v)
+		return ERR_NOT_FOUND;
+	got = exit_ring_read(&v->ring, from, records, MIN(n, EXIT_RING_SIZE), lost);
+	for (unsigned i = 0; i < got; i++) {
+		uint64_t tsc = exit_record_tsc(&records[i]);
+
+		out[i] = (struct guest_exit){
+			.number = *from - got + i,
+			.time_ns = tsc_uptime_ns(tsc - (uint64_t)v->sched.cpu->tsc_skew),
+			.record = records[i],
+		};
+	}
+	return (int)got;
+}
+
+int guest_exits_end(struct vm *vm, unsigned vcpu, uint64_t *next)
+{
+	const struct vcpu *v = vcpu_of(vm, vcpu);
+
+	if (!v)
+		return ERR_NOT_FOUND;
+	*next = __atomic_load_n(&v->ring.next, __ATOMIC_RELAXED);
+	return 0;
+}
+
+const char *guest_symbol(struct vm *vm, uint64_t rip, char *buf, size_t size)
+{
+	return vm_symbol(vm, rip, buf, size);
+}
+
 int guest_screen(struct vm *vm, char out[SCREEN_ROWS * SCREEN_COLUMNS])
 {
 	for (unsigned y = 0; y < SCREEN_ROWS; y++) {

@@ -8,6 +8,7 @@
 #include "arch/x86/cpu.h"
 #include "arch/x86/hv.h"
 #include "guests/config.h"
+#include "guests/exit_ring.h"
 #include "lib/reason.h"
 #include "lib/types.h"
 
@@ -77,6 +78,24 @@ int guest_act(struct vm *vm, enum guest_action action, struct reason *why);
 
 /* ERR_NOT_FOUND beyond the last vCPU. */
 int guest_stats(struct vm *vm, unsigned vcpu, struct guest_stats *out);
+
+/* One exit of a vCPU. */
+struct guest_exit {
+	uint64_t number;  /* counted from the vCPU's first */
+	uint64_t time_ns; /* since the machine was started, as in the log */
+	struct exit_record record;
+};
+
+/* The exits from number *from on that are kept, at most `n`, oldest first: how many, or
+ * ERR_NOT_FOUND where there is no such vCPU. *lost is how many from there on were overwritten;
+ * *from becomes the number behind the last one. The guest goes on meanwhile. */
+int guest_exits(struct vm *vm, unsigned vcpu, uint64_t *from, struct guest_exit *out, unsigned n,
+		uint64_t *lost);
+/* The number of the next exit, or ERR_NOT_FOUND. */
+int guest_exits_end(struct vm *vm, unsigned vcpu, uint64_t *next);
+
+/* The guest's function at `rip`, such as "main+0x12", or NULL. Returns buf. */
+const char *guest_symbol(struct vm *vm, uint64_t rip, char *buf, size_t size);
 
 /* The characters of the VGA text screen, row after row. ERR_NOT_FOUND while there is no RAM. */
 int guest_screen(struct vm *vm, char out[SCREEN_ROWS * SCREEN_COLUMNS]);

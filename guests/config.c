@@ -477,10 +477,21 @@ static bool take_debug_exit(struct parse *p, const struct key *key, unsigned t)
 	return take_bool(p, key->name, t, &p->guest->debug_exit);
 }
 
+static bool take_symbols(struct parse *p, const struct key *key, unsigned t)
+{
+	return take_module(p, key->name, t, p->guest->symbols);
+}
+
+static bool take_test_device(struct parse *p, const struct key *key, unsigned t)
+{
+	return take_bool(p, key->name, t, &p->guest->test_device);
+}
+
 static bool take_devices(struct parse *p, const struct key *key, unsigned t)
 {
 	static const struct key keys[] = {
 		{"devices.debug_exit", false, take_debug_exit},
+		{"devices.test_device", false, take_test_device},
 	};
 
 	return need(p, key->name, t, JSON_OBJECT) &&
@@ -496,6 +507,7 @@ static bool take_guest(struct parse *p, unsigned t)
 		{"devices", false, take_devices},   {"limit", false, take_limit},
 		{"reserve", false, take_reserve},   {"affinity", false, take_affinity},
 		{"on_crash", false, take_on_crash}, {"on_reset", false, take_on_reset},
+		{"symbols", false, take_symbols},
 	};
 
 	memset(p->guest, 0, sizeof(*p->guest));

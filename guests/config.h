@@ -64,7 +64,9 @@ struct guest_config {
 	struct config_module modules[CONFIG_MAX_MODULES];
 	uint32_t n_modules;
 	char cmdline[CONFIG_CMDLINE_MAX];
-	bool debug_exit; /* port 0xf4 is there */
+	bool debug_exit;                 /* port 0xf4 is there */
+	char symbols[CONFIG_STRING_MAX]; /* names of its functions; empty: none */
+	bool test_device;                /* the PCI test device is there */
 };
 
 struct config {

@@ -12,6 +12,7 @@
 #include "guests/vdev/vioapic.h"
 #include "guests/vdev/vkbc.h"
 #include "guests/vdev/vpci.h"
+#include "guests/vdev/vpcitest.h"
 #include "guests/vdev/vpic.h"
 #include "guests/vdev/vpit.h"
 #include "guests/vdev/vpm.h"
@@ -32,6 +33,7 @@ struct machine {
 	struct vkbc kbc;
 	struct vreset reset;
 	struct vpci pci;
+	struct vpcitest pci_test; /* on the bus if machine_add_test_device() put it there */
 	struct vdebugexit debug_exit;
 	bool has_debug_exit;
 	uint64_t deadline;       /* guest ns: the earliest of the devices' */
@@ -42,6 +44,9 @@ struct machine {
 /* `host->line` must call machine_line(). `wall_clock`: seconds since 1970, for the clock chip. */
 void machine_init(struct machine *m, const struct vdev_host *host, bool debug_exit,
 		  uint64_t wall_clock, uint64_t low_memory, uint64_t high_memory);
+
+/* Puts the PCI test device on the bus, after machine_init(). */
+void machine_add_test_device(struct machine *m);
 
 /* Size 1, 2 or 4. Where nothing is, reads give all ones. */
 uint32_t machine_io_read(struct machine *m, uint16_t port, unsigned size);

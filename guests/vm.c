@@ -114,6 +114,7 @@ static void free_resources(struct vm *vm)
 	if (vm->hv.pages.va)
 		frames_free(vm->hv.pages.pa, hv_pages_order(hv->vm_pages));
 	vm->hv = (struct hv_vm){0};
+	vm_symbols_forget(vm);
 	vm_memory_destroy(vm);
 	vm->has_resources = false;
 }
@@ -238,6 +239,8 @@ static int boot(struct vm *vm, struct reason *why)
 	serial_drop_input(&vm->serial);
 	machine_init(&vm->machine, &vm->vdev_host, vm->config->debug_exit, vm->wall_at_zero, low,
 		     high);
+	if (vm->config->test_device)
+		machine_add_test_device(&vm->machine);
 	for (uint32_t i = 0; i < vm->n_vcpus && !err; i++)
 		err = vcpu_reset(vm->vcpus[i], &entry, &detail);
 	if (err)

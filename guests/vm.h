@@ -21,6 +21,7 @@
 #include "guests/config.h"
 #include "guests/cpu_model.h"
 #include "guests/exit_ring.h"
+#include "guests/guest_symbols.h"
 #include "guests/insn.h"
 #include "guests/load.h"
 #include "guests/machine.h"
@@ -144,6 +145,9 @@ struct vm {
 	uint64_t restart_at;           /* [b] uptime in ns at which VM_WAITING ends */
 	struct timer restart_timer;    /* wakes the boot CPU then */
 	uint64_t overhead;             /* bytes beyond its RAM */
+
+	struct guest_symbols symbols; /* [b] of vm_symbols.c */
+	bool symbols_read;            /* [b] */
 };
 
 /* ---- vm.c: life cycle; boot CPU's main loop only ---- */
@@ -188,6 +192,12 @@ int vm_memory_create(struct vm *vm, struct reason *why);
 /* Books `bytes` that the guest costs beyond its RAM. */
 int vm_memory_charge(struct vm *vm, uint64_t bytes, struct reason *why);
 void vm_memory_destroy(struct vm *vm); /* twice is fine; ends all bookings, too */
+
+/* ---- vm_symbols.c ---- */
+
+/* The function at `rip`, such as "main+0x12", or NULL where none is known. Returns buf. */
+const char *vm_symbol(struct vm *vm, uint64_t rip, char *buf, size_t size);
+void vm_symbols_forget(struct vm *vm); /* gives the memory back; the next look reads them anew */
 
 /* ---- clock: guest time ---- */
 

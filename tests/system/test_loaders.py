@@ -72,7 +72,8 @@ def test_modules(boot, tmp_path, image):
         f"module [second verbose=1], bytes {len(SECOND)}, their sum {sum(SECOND)}",
         f"module [], bytes 5000, their sum {sum(FIRST)}",
         "module [empty], bytes 0, their sum 0",
-        *RANGES, "range 0000000000100000 0000000000f00000 1"]
+        *RANGES, "range 0000000000100000 0000000000f00000 1",
+        "range 00000000e0000000 0000000010000000 2"]
 
 
 def test_pvh_without_modules(boot):
@@ -81,7 +82,8 @@ def test_pvh_without_modules(boot):
     machine.expect_text("it ended with status 0\r")
     assert machine.wait() == "ok"
     assert machine.guest_lines("pvh") == ["command line []", *RANGES,
-                                          "range 0000000000100000 0000000001100000 1"]
+                                          "range 0000000000100000 0000000001100000 1",
+                                          "range 00000000e0000000 0000000010000000 2"]
 
 
 # ---- packed kernels ----
