@@ -61,6 +61,16 @@ static void json_ending(struct json_out *j, const struct guest_view *v)
 	json_string(j, "reason", v->reason);
 }
 
+void guest_shares_json(struct json_out *j, const struct guest_view *v)
+{
+	json_uint(j, "held", v->held);
+	if (v->limit == CONFIG_NO_LIMIT)
+		json_null(j, "limit");
+	else
+		json_uint(j, "limit", v->limit);
+	json_uint(j, "reserve", v->reserve);
+}
+
 static void list_json(const struct out *o)
 {
 	struct guest_view v;
@@ -74,6 +84,7 @@ static void list_json(const struct out *o)
 		json_string(&j, "name", v.name);
 		json_string(&j, "state", guest_state_name(v.state));
 		json_uint(&j, "memory", v.memory);
+		guest_shares_json(&j, &v);
 		json_uint(&j, "vcpus", v.vcpus);
 		json_string(&j, "serial", serial_name(v.serial));
 		json_ending(&j, &v);
@@ -179,11 +190,7 @@ static void info_json(const struct out *o, struct vm *vm, const struct guest_vie
 	json_string(&j, "boot", boot_name(v->boot));
 	json_uint(&j, "memory", v->memory);
 	json_uint(&j, "overhead", v->overhead);
-	if (v->limit == CONFIG_NO_LIMIT)
-		json_null(&j, "limit");
-	else
-		json_uint(&j, "limit", v->limit);
-	json_uint(&j, "reserve", v->reserve);
+	guest_shares_json(&j, v);
 	if (is_all(&v->affinity))
 		json_null(&j, "affinity");
 	else
@@ -191,6 +198,10 @@ static void info_json(const struct out *o, struct vm *vm, const struct guest_vie
 	json_string(&j, "on_crash", then_name(v->on_crash));
 	json_string(&j, "on_reset", then_name(v->on_reset));
 	json_uint(&j, "restarts", v->restarts);
+	if (v->state == GUEST_WAITING)
+		json_uint(&j, "restart_in_ns", v->restart_in_ns);
+	else
+		json_null(&j, "restart_in_ns");
 	json_string(&j, "serial", serial_name(v->serial));
 	json_uint(&j, "uptime_ns", v->uptime_ns);
 	json_array(&j, "vcpus");
@@ -227,6 +238,9 @@ void cmd_info(const struct out *o, const struct args *a)
 		out_printf(o, "status:   %u\n", v.status);
 	if (v.reason[0])
 		out_printf(o, "reason:   %s\n", v.reason);
+	if (v.state == GUEST_WAITING)
+		out_printf(o, "waits:    %s until it boots again\n",
+			   format_duration(v.restart_in_ns, buf));
 	out_printf(o, "boot:     %s\n", boot_name(v.boot));
 	out_printf(o, "memory:   %s", format_size(v.memory, size));
 	out_printf(o, ", and %llu KiB of the hypervisor's\n",

@@ -273,6 +273,27 @@ static void test_guest_refused(void **state)
 		{MEM("\"99999999999999G\""), "guest bad: memory: 99999999999999G is impossible"},
 		{MEM("\"3M\""), "guest bad: memory: 3M is not a multiple of 2M"},
 		{MEM("\"2049K\""), "guest bad: memory: 2049K is not a multiple of 2M"},
+		{KEY("\"limit\": 4194304, " LINUX), "guest bad: limit: a number stands where"},
+		{KEY("\"limit\": \"3M\", " LINUX), "guest bad: limit: 3M is not a multiple of 2M"},
+		{KEY("\"limit\": \"0M\", " LINUX), "guest bad: limit: 0M is impossible"},
+		{KEY("\"limit\": \"4M\", \"limit\": \"4M\", " LINUX),
+		 "guest bad: limit: the key is there twice"},
+		{GUEST("\"4M\"", ", \"limit\": \"2M\", " LINUX),
+		 "guest bad: limit: it is less than the guest's memory"},
+		{KEY("\"reserve\": null, " LINUX), "guest bad: reserve: null stands where"},
+		{KEY("\"reserve\": \"much\", " LINUX), "guest bad: reserve: a whole number"},
+		{KEY("\"limit\": \"4M\", \"reserve\": \"6M\", " LINUX),
+		 "guest bad: reserve: it is more than the limit"},
+		{KEY("\"affinity\": [0], " LINUX), "guest bad: affinity: a list [...] stands"},
+		{KEY("\"affinity\": 0, " LINUX), "guest bad: affinity: a number stands where"},
+		{KEY("\"affinity\": \"\", " LINUX), "guest bad: affinity: \"\" is no list of CPUs"},
+		{KEY("\"affinity\": \"256\", " LINUX),
+		 "guest bad: affinity: \"256\" is no list of CPUs: ascending numbers below 256"},
+		{KEY("\"affinity\": \"3-2\", " LINUX), "guest bad: affinity: \"3-2\" is no list"},
+		{KEY("\"affinity\": \"1, 2\", " LINUX), "guest bad: affinity: \"1, 2\" is no list"},
+		{KEY("\"on_crash\": \"reboot\", " LINUX),
+		 "guest bad: on_crash: \"stop\" or \"restart\" is right"},
+		{KEY("\"on_reset\": true, " LINUX), "guest bad: on_reset: true or false stands"},
 		{KEY("\"vcpus\": 2, " LINUX),
 		 "guest bad: vcpus: 2 are asked for, but more than one vCPU is not supported yet"},
 		{KEY("\"vcpus\": 0, " LINUX), "guest bad: vcpus: a whole number from 1 is right"},
@@ -407,6 +428,38 @@ static void test_attach_to_refused(void **state)
 			    "console.attach: guest bad was refused, so the shell comes up");
 	assert_string_equal(cfg.attach, "");
 	assert_int_equal(cfg.n_guests, 1);
+}
+
+/* What a guest may take, and what becomes of it when it fails. */
+static void test_shares(void **state)
+{
+	const struct guest_config *g = cfg.guests;
+	struct cpu_set all = cpu_set_all();
+	char text[16];
+
+	(void)state;
+	assert_int_equal(parse("{\"guests\": [" WEB "]}"), 0);
+	assert_true(g->limit == CONFIG_NO_LIMIT);
+	assert_int_equal(g->reserve, 0);
+	assert_memory_equal(&g->affinity, &all, sizeof(all));
+	assert_int_equal(g->on_crash, THEN_STOP);
+	assert_int_equal(g->on_reset, THEN_RESTART);
+	/* in any order: only the whole guest can say whether limit and reserve are right */
+	assert_int_equal(
+		parse("{\"guests\": [{\"reserve\": \"4M\", \"limit\": \"4096K\", \"name\": \"a\", "
+		      "\"memory\": \"4M\", \"affinity\": \"0,2-3,255\", \"on_crash\": "
+		      "\"restart\", \"on_reset\": \"stop\", " LINUX "}]}"),
+		0);
+	assert_int_equal(n_said, 0);
+	assert_int_equal(g->limit, 4 * MIB);
+	assert_int_equal(g->reserve, 4 * MIB);
+	cpu_set_format(&g->affinity, text, sizeof(text));
+	assert_string_equal(text, "0,2-3,255");
+	assert_int_equal(g->on_crash, THEN_RESTART);
+	assert_int_equal(g->on_reset, THEN_STOP);
+	/* a reserve may be more than the memory: tables are paid from it too */
+	assert_int_equal(parse("{\"guests\": [" KEY("\"reserve\": \"8M\", " LINUX) "]}"), 0);
+	assert_int_equal(n_said, 0);
 }
 
 static void test_limits(void **state)
@@ -589,19 +642,13 @@ static void test_random(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_full),
-		cmocka_unit_test(test_boot),
-		cmocka_unit_test(test_defaults),
-		cmocka_unit_test(test_whole_refused),
-		cmocka_unit_test(test_guest_refused),
-		cmocka_unit_test(test_every_fault_is_said),
-		cmocka_unit_test(test_same_name),
-		cmocka_unit_test(test_attach_to_refused),
-		cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_not_json),
-		cmocka_unit_test(test_depth_and_tokens),
-		cmocka_unit_test(test_cut),
-		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_full),          cmocka_unit_test(test_boot),
+		cmocka_unit_test(test_defaults),      cmocka_unit_test(test_whole_refused),
+		cmocka_unit_test(test_guest_refused), cmocka_unit_test(test_every_fault_is_said),
+		cmocka_unit_test(test_same_name),     cmocka_unit_test(test_attach_to_refused),
+		cmocka_unit_test(test_shares),        cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_not_json),      cmocka_unit_test(test_depth_and_tokens),
+		cmocka_unit_test(test_cut),           cmocka_unit_test(test_random),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
