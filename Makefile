@@ -58,7 +58,8 @@ SCHED_SRC := sched/sched.c sched/timer.c sched/timer_heap.c
 
 DRIVERS_SRC := drivers/cmos.c drivers/cmos_time.c drivers/uart.c drivers/uart_logic.c
 
-GUESTS_SRC := guests/config.c guests/control_regs.c guests/cpu_model.c guests/crash.c \
+GUESTS_SRC := guests/guest_acpi_loader.c guests/guest_fwcfg.c guests/guest_smbios.c \
+	guests/load_firmware.c guests/vm_firmware.c guests/config.c guests/control_regs.c guests/cpu_model.c guests/crash.c \
 	guests/elf.c guests/emul_alu.c guests/emul_decode.c guests/emulate.c guests/exit_ring.c \
 	guests/exits.c guests/fetch.c guests/guest_acpi.c guests/gunzip.c guests/gwalk.c \
 	guests/insn_length.c guests/json.c guests/load.c guests/load_linux.c guests/load_multiboot.c \
@@ -66,7 +67,7 @@ GUESTS_SRC := guests/config.c guests/control_regs.c guests/cpu_model.c guests/cr
 	guests/pvclock.c guests/serial.c guests/vcpu.c guests/vm.c guests/vm_clock.c guests/vm_memory.c \
 	guests/vm_wiring.c
 
-VDEV_SRC := guests/vdev/vdebugexit.c guests/vdev/vdev.c guests/vdev/vioapic.c guests/vdev/vkbc.c \
+VDEV_SRC := guests/vdev/vdebugexit.c guests/vdev/vdev.c guests/vdev/vfwcfg.c guests/vdev/vpiix.c guests/vdev/vioapic.c guests/vdev/vkbc.c \
 	guests/vdev/vlapic.c guests/vdev/vlapic_regs.c guests/vdev/vlapic_state.c \
 	guests/vdev/vlapic_timer.c guests/vdev/vpci.c guests/vdev/vpic.c guests/vdev/vpit.c \
 	guests/vdev/vpm.c guests/vdev/vreset.c guests/vdev/vrtc.c guests/vdev/vrtc_calendar.c \

@@ -21,6 +21,9 @@
 #define CFG_REVISION 0x08
 #define CFG_CLASS    0x0A
 #define CFG_LATENCY  0x0D
+/* Programmable attribute map: what lies at 0xC0000 to 0xFFFFF. Storage only, it is RAM always. */
+#define CFG_PAM      0x59
+#define CFG_PAM_SIZE 7
 
 #define VENDOR_INTEL   0x8086
 #define DEVICE_440FX   0x1237
@@ -131,6 +134,7 @@ void vpci_init(struct vpci *v, const struct vdev_host *host)
 	v->bridge.bdf = VPCI_BDF(0, 0, 0);
 	put(v->bridge.write_mask, CFG_COMMAND, 2, COMMAND_WRITE);
 	put(v->bridge.write_mask, CFG_LATENCY, 1, 0xF8);
+	memset(v->bridge.write_mask + CFG_PAM, 0xFF, CFG_PAM_SIZE);
 	(void)vpci_add(v, &v->bridge); /* the table is empty */
 	vpci_reset(v);
 }
