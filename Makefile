@@ -52,28 +52,78 @@ VMX_SRC := arch/x86/vmx/audit.c arch/x86/vmx/audit_controls.c arch/x86/vmx/audit
 	arch/x86/vmx/load.c arch/x86/vmx/permissions.c arch/x86/vmx/state.c arch/x86/vmx/switch.S \
 	arch/x86/vmx/vmx.c
 
-MM_SRC := mm/buddy.c mm/frame.c mm/gmem.c mm/heap.c mm/hostmap.c mm/hosttables.c mm/slpt.c mm/usable.c
+MM_SRC := mm/buddy.c mm/frame.c mm/gmem.c mm/heap.c mm/hostmap.c mm/hosttables.c mm/quota.c mm/slpt.c mm/usable.c
 
-SCHED_SRC := sched/sched.c sched/timer.c sched/timer_heap.c
+SCHED_SRC := sched/cpu_set.c sched/sched.c sched/timer.c sched/timer_heap.c
 
 DRIVERS_SRC := drivers/cmos.c drivers/cmos_time.c drivers/uart.c drivers/uart_logic.c
 
-GUESTS_SRC := guests/guest_acpi_loader.c guests/guest_fwcfg.c guests/guest_smbios.c \
-	guests/load_firmware.c guests/vm_firmware.c guests/config.c guests/control_regs.c guests/cpu_model.c guests/crash.c \
-	guests/elf.c guests/emul_alu.c guests/emul_decode.c guests/emulate.c guests/exit_ring.c \
-	guests/exits.c guests/fetch.c guests/guest_acpi.c guests/gunzip.c guests/gwalk.c \
-	guests/insn_length.c guests/json.c guests/load.c guests/load_linux.c guests/load_multiboot.c \
-	guests/load_pvh.c guests/load_segments.c guests/machine.c guests/modules.c guests/msr.c \
-	guests/pvclock.c guests/serial.c guests/vcpu.c guests/vm.c guests/vm_clock.c guests/vm_memory.c \
+GUESTS_SRC := guests/config.c \
+	guests/control_regs.c \
+	guests/cpu_model.c \
+	guests/crash.c \
+	guests/elf.c \
+	guests/emul_alu.c \
+	guests/emul_decode.c \
+	guests/emulate.c \
+	guests/exit_ring.c \
+	guests/exit_words.c \
+	guests/exits.c \
+	guests/fetch.c \
+	guests/guest_acpi.c \
+	guests/guest_acpi_loader.c \
+	guests/guest_fwcfg.c \
+	guests/guest_smbios.c \
+	guests/guest_symbols.c \
+	guests/gunzip.c \
+	guests/gwalk.c \
+	guests/insn_length.c \
+	guests/json.c \
+	guests/load.c \
+	guests/load_firmware.c \
+	guests/load_linux.c \
+	guests/load_multiboot.c \
+	guests/load_pvh.c \
+	guests/load_segments.c \
+	guests/machine.c \
+	guests/modules.c \
+	guests/msr.c \
+	guests/msr_names.c \
+	guests/pvclock.c \
+	guests/restart.c \
+	guests/serial.c \
+	guests/vcpu.c \
+	guests/vm.c \
+	guests/vm_clock.c \
+	guests/vm_firmware.c \
+	guests/vm_memory.c \
+	guests/vm_symbols.c \
 	guests/vm_wiring.c
 
-VDEV_SRC := guests/vdev/vdebugexit.c guests/vdev/vdev.c guests/vdev/vfwcfg.c guests/vdev/vpiix.c guests/vdev/vioapic.c guests/vdev/vkbc.c \
-	guests/vdev/vlapic.c guests/vdev/vlapic_regs.c guests/vdev/vlapic_state.c \
-	guests/vdev/vlapic_timer.c guests/vdev/vpci.c guests/vdev/vpic.c guests/vdev/vpit.c \
-	guests/vdev/vpm.c guests/vdev/vreset.c guests/vdev/vrtc.c guests/vdev/vrtc_calendar.c \
+VDEV_SRC := guests/vdev/vdebugexit.c \
+	guests/vdev/vdev.c \
+	guests/vdev/vfwcfg.c \
+	guests/vdev/vioapic.c \
+	guests/vdev/vkbc.c \
+	guests/vdev/vlapic.c \
+	guests/vdev/vlapic_regs.c \
+	guests/vdev/vlapic_state.c \
+	guests/vdev/vlapic_timer.c \
+	guests/vdev/vmsi.c \
+	guests/vdev/vmsix.c \
+	guests/vdev/vpci.c \
+	guests/vdev/vpci_function.c \
+	guests/vdev/vpcitest.c \
+	guests/vdev/vpic.c \
+	guests/vdev/vpiix.c \
+	guests/vdev/vpit.c \
+	guests/vdev/vpm.c \
+	guests/vdev/vreset.c \
+	guests/vdev/vrtc.c \
+	guests/vdev/vrtc_calendar.c \
 	guests/vdev/vuart.c
 
-CONSOLE_SRC := console/build_id.c console/cmd_guest.c console/cmd_host.c console/command.c \
+CONSOLE_SRC := console/build_id.c console/cmd_guest.c console/cmd_host.c console/cmd_trace.c console/command.c \
 	console/commands.c console/console.c console/emergency.c console/guest_lines.c \
 	console/guests_view.c console/lineedit.c console/log_stamp.c console/out.c \
 	console/sequence.c console/terminal.c
@@ -332,6 +382,7 @@ PAYLOAD_FILES := \
 	vmlinuz:linux-image-$(LINUX)-cloud-amd64:boot/vmlinuz-$(LINUX)-cloud-amd64 \
 	vmlinuz-generic:linux-image-$(LINUX)-amd64:boot/vmlinuz-$(LINUX)-amd64 \
 	vmlinuz-686:linux-image-$(LINUX)-686.i386:boot/vmlinuz-$(LINUX)-686 \
+	vmlinuz-686-pae:linux-image-$(LINUX)-686-pae.i386:boot/vmlinuz-$(LINUX)-686-pae \
 	invaders.exec:grub-invaders:boot/invaders.exec \
 	memtest:memtest86+:boot/memtest86+x64.bin \
 	bios.bin:seabios:usr/share/seabios/bios-256k.bin \
@@ -421,7 +472,11 @@ $(BUILD)/guests/%.elf: $(BUILD)/guests/%.o
 $(BUILD)/guests/pvh.elf $(BUILD)/guests/pvh64.elf: GUEST_LD := tests/guests/pvh.ld
 $(BUILD)/guests/pvh64.elf: GUEST_ELF := elf_x86_64
 
-tiny-guests: $(TINY_ELF)
+# A list of symbols for `trace`.
+$(BUILD)/guests/%.map: $(BUILD)/guests/%.elf
+	$(Q)nm $< >$@
+
+tiny-guests: $(TINY_ELF) $(BUILD)/guests/exits.map
 
 tools:
 	@tests/run tools

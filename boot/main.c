@@ -185,9 +185,10 @@ static void init_config(void)
 
 static void init_guests(void)
 {
+	struct cpu_set all = cpu_set_all();
 	struct reason why;
 
-	if (!virtualization || !sched_least_loaded()) {
+	if (!virtualization || !sched_least_loaded(&all)) {
 		if (config.n_guests)
 			log_error("no guest is started, because no CPU can run one");
 		vms_verdict.refused += config.n_guests + config.n_refused;

@@ -26,8 +26,7 @@ static const char *boot_name(enum config_boot b)
 	return names[b];
 }
 
-/* The guest of that name; or says which there are and answers NULL. */
-static struct vm *named(const struct out *o, const struct args *a)
+struct vm *named(const struct out *o, const struct args *a)
 {
 	struct vm *vm = guest_find(a->word[0]);
 	bool first = true;
@@ -108,8 +107,27 @@ void cmd_list(const struct out *o, const struct args *a)
 	}
 }
 
+static bool is_all(const struct cpu_set *set)
+{
+	struct cpu_set all = cpu_set_all();
+
+	return !memcmp(set, &all, sizeof(all));
+}
+
+static const char *affinity_text(const struct guest_view *v, char text[CONFIG_STRING_MAX])
+{
+	cpu_set_format(&v->affinity, text, CONFIG_STRING_MAX);
+	return text;
+}
+
+static const char *then_name(enum config_then then)
+{
+	return then == THEN_RESTART ? "restart" : "stop";
+}
+
 static void info_json(const struct out *o, const struct guest_view *v)
 {
+	char cpus[CONFIG_STRING_MAX];
 	struct json_out j;
 
 	json_init(&j, o->put, o->ctx);
@@ -120,6 +138,18 @@ static void info_json(const struct out *o, const struct guest_view *v)
 	json_string(&j, "boot", boot_name(v->boot));
 	json_uint(&j, "memory", v->memory);
 	json_uint(&j, "overhead", v->overhead);
+	if (v->limit == CONFIG_NO_LIMIT)
+		json_null(&j, "limit");
+	else
+		json_uint(&j, "limit", v->limit);
+	json_uint(&j, "reserve", v->reserve);
+	if (is_all(&v->affinity))
+		json_null(&j, "affinity");
+	else
+		json_string(&j, "affinity", affinity_text(v, cpus));
+	json_string(&j, "on_crash", then_name(v->on_crash));
+	json_string(&j, "on_reset", then_name(v->on_reset));
+	json_uint(&j, "restarts", v->restarts);
 	json_string(&j, "serial", serial_name(v->serial));
 	json_uint(&j, "uptime_ns", v->uptime_ns);
 	json_array(&j, "vcpus");
@@ -141,7 +171,7 @@ void cmd_info(const struct out *o, const struct args *a)
 {
 	struct vm *vm = named(o, a);
 	struct guest_view v;
-	char buf[32], size[24];
+	char buf[32], size[24], cpus[CONFIG_STRING_MAX];
 
 	if (!vm)
 		return;
@@ -159,6 +189,14 @@ void cmd_info(const struct out *o, const struct args *a)
 	out_printf(o, "memory:   %s", format_size(v.memory, size));
 	out_printf(o, ", and %llu KiB of the hypervisor's\n",
 		   (unsigned long long)((v.overhead + KIB - 1) / KIB));
+	if (v.limit != CONFIG_NO_LIMIT)
+		out_printf(o, "limit:    %s\n", format_size(v.limit, size));
+	if (v.reserve)
+		out_printf(o, "reserve:  %s\n", format_size(v.reserve, size));
+	if (!is_all(&v.affinity))
+		out_printf(o, "affinity: CPU %s\n", affinity_text(&v, cpus));
+	out_printf(o, "restarts: %llu; after a crash: %s, after a reset: %s\n",
+		   (unsigned long long)v.restarts, then_name(v.on_crash), then_name(v.on_reset));
 	out_printf(o, "serial:   %s\n", serial_name(v.serial));
 	out_printf(o, "uptime:   %s\n", format_duration(v.uptime_ns, buf));
 	for (uint32_t i = 0; i < MIN(v.vcpus, GUEST_VIEW_VCPUS); i++) {

@@ -17,15 +17,20 @@ enum command_option {
 	OPTION_GENTLE = BIT32(1), /* --gentle */
 	OPTION_LEVEL = BIT32(2),  /* --level error|warn|info|debug */
 	OPTION_LINES = BIT32(3),  /* -n NUMBER */
+	OPTION_LIVE = BIT32(4),   /* --live */
+	OPTION_KIND = BIT32(5),   /* --kind KIND,KIND,... */
+	OPTION_VCPU = BIT32(6),   /* --vcpu NUMBER */
 };
 
 /* A parsed line. Words point into the line's buffer. */
 struct args {
 	const char *word[ARGS_MAX_WORDS]; /* without the command and the options */
 	unsigned n;
-	bool json, gentle;
-	int level;      /* enum log_level; -1: not said */
-	uint32_t lines; /* 0: not said */
+	bool json, gentle, live;
+	int level;         /* enum log_level; -1: not said */
+	uint32_t lines;    /* 0: not said */
+	const char *kinds; /* NULL: not said */
+	uint32_t vcpu;
 };
 
 enum command_argument {
@@ -49,6 +54,7 @@ struct command_set {
 	const struct command *commands;
 	unsigned n;
 	const char *(*guest_name)(unsigned i); /* of the i-th guest; NULL: there are no more */
+	const char *(*kind_name)(unsigned i);  /* of exits, likewise */
 };
 
 /* Splits a line into words, in place: blanks separate; '...' and "..." keep blanks, a backslash

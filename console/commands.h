@@ -7,6 +7,8 @@
 
 #include "console/command.h"
 
+struct vm;
+
 extern const struct command_set commands;
 
 /* cmd_guest.c */
@@ -22,6 +24,11 @@ void cmd_attach(const struct out *o, const struct args *a);
 void cmd_screen(const struct out *o, const struct args *a);
 void cmd_serial(const struct out *o, const struct args *a);
 void cmd_stats(const struct out *o, const struct args *a);
+/* The guest that the first word names; or says which there are and answers NULL. */
+struct vm *named(const struct out *o, const struct args *a);
+
+/* cmd_trace.c */
+void cmd_trace(const struct out *o, const struct args *a);
 
 /* cmd_host.c */
 void cmd_cpus(const struct out *o, const struct args *a);

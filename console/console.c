@@ -27,12 +27,15 @@
 #include "sched/timer.h"
 
 #define CTRL_LEAVE 0x1d /* Ctrl-] */
+#define CTRL_C     0x03
 
 /* A source writes while at most so many bytes wait in the UART's ring: the shell may when the
  * others may not, so that a talkative guest cannot shut the administrator out. */
 #define GUEST_WAITING 1024
 #define LOG_WAITING   (4 * KIB)
 #define SHELL_WAITING (16 * KIB)
+
+#define TASK_STEPS 64 /* of a command's task in one round */
 
 #define TICK        (10 * NS_PER_MS)
 #define PATIENCE    (200 * NS_PER_MS) /* for the end of a guest's control sequence */
@@ -61,6 +64,9 @@ static struct {
 	struct vm *attach_first; /* the configuration's guest, until it was attached */
 	struct vm *turn;         /* whose output is looked for next */
 	struct vm *left;         /* left by the byte before: Ctrl-] again sends one */
+
+	const struct console_task *task; /* what a command left to be done, or NULL */
+	bool task_first;                 /* it writes before the guests do, in every other round */
 
 	bool held; /* an input byte that was read and not used yet */
 	uint8_t held_byte;
@@ -275,15 +281,23 @@ static void attach(struct vm *vm, const char *remark)
 	show_current_line(vm);
 }
 
+/* It runs, or will go on by itself or by a command. */
+static bool is_attachable(const struct guest_view *v)
+{
+	return v->state == GUEST_RUNNING || v->state == GUEST_PAUSED || v->state == GUEST_WAITING;
+}
+
 int console_attach(struct vm *vm, struct reason *why)
 {
 	struct guest_view v;
 
 	guest_look(vm, &v);
-	if (v.state != GUEST_RUNNING && v.state != GUEST_PAUSED)
+	if (!is_attachable(&v))
 		return refuse(why, ERR_STATE, "guest '%s' is %s: start it first", v.name,
 			      guest_state_name(v.state));
-	attach(vm, v.state == GUEST_PAUSED ? ", which is paused" : "");
+	attach(vm, v.state == GUEST_PAUSED    ? ", which is paused"
+		   : v.state == GUEST_WAITING ? ", which waits to restart"
+					      : "");
 	return 0;
 }
 
@@ -319,7 +333,7 @@ static void notice_end(void)
 	uint8_t byte;
 
 	guest_look(con.attached, &v);
-	if (v.state == GUEST_RUNNING || v.state == GUEST_PAUSED || !room_for(LOG_WAITING))
+	if (is_attachable(&v) || !room_for(LOG_WAITING))
 		return;
 	if (guest_read(con.attached, &byte, 1)) {
 		terminal_guest_bytes(&con.term, &byte, 1);
@@ -403,7 +417,7 @@ static bool attached_byte(uint8_t c)
 
 static void show_prompt(void)
 {
-	if (con.attached || con.edit.shown)
+	if (con.attached || con.edit.shown || con.task)
 		return;
 	if (con.bytes_lost) {
 		con.bytes_lost = 0;
@@ -432,15 +446,67 @@ static void shell_byte(uint8_t c)
 	lineedit_next(&con.edit);
 }
 
+/* ---- what a command left to be done ---- */
+
+void console_begin(const struct console_task *task)
+{
+	con.task = task;
+	con.task_first = false;
+}
+
+static void end_task(void)
+{
+	const struct console_task *task = con.task;
+
+	con.task = NULL;
+	task->end(&con.text);
+}
+
+/* Only so much that guests and log lines find room beside it. */
+static void work_on_task(void)
+{
+	enum console_step did = STEP_MORE;
+
+	if (con.task && con.task->round)
+		con.task->round();
+	for (unsigned i = 0; con.task && did == STEP_MORE && i < TASK_STEPS; i++) {
+		if (!room_for(GUEST_WAITING))
+			return;
+		did = con.task->step(&con.text);
+		if (did == STEP_DONE)
+			end_task();
+	}
+}
+
+/* A byte that comes while a task is not done; false when it has to wait. */
+static bool task_byte(uint8_t c)
+{
+	if (c != CTRL_C && !con.task->any_key) {
+		hold_byte(c);
+		return false;
+	}
+	end_task();
+	return true;
+}
+
+/* False when it cannot be used now. */
+static bool take_byte(uint8_t c)
+{
+	if (con.task)
+		return task_byte(c);
+	if (con.attached)
+		return attached_byte(c);
+	shell_byte(c);
+	return true;
+}
+
 static void take_input(void)
 {
 	uint8_t c;
 
 	while ((con.attached || room_for(SHELL_WAITING)) && next_byte(&c)) {
 		con.input_at = con.now;
-		if (!con.attached)
-			shell_byte(c);
-		else if (!attached_byte(c))
+		if (!take_byte(c))
 			break;
 	}
 	if (con.now - con.input_at >= LONE_ESC)
@@ -454,8 +520,12 @@ void console_poll(void)
 	con.now = uptime_ns();
 	uart_poll();
 	attach_first();
+	con.task_first = !con.task_first;
+	if (con.task_first)
+		work_on_task();
 	drain_guests();
 	print_log(); /* after what led to it */
+	work_on_task();
 	take_input();
 	if (con.attached)
 		notice_end();

@@ -200,7 +200,8 @@ static bool take_name(struct parse *p, const struct key *key, unsigned t)
 	return true;
 }
 
-static bool take_memory(struct parse *p, const struct key *key, unsigned t)
+/* A size in bytes, from MEMORY_MIN to MEMORY_MAX. */
+static bool take_size(struct parse *p, const struct key *key, unsigned t, uint64_t *size)
 {
 	char text[16];
 	uint64_t v = 0, unit = 0;
@@ -231,7 +232,73 @@ static bool take_memory(struct parse *p, const struct key *key, unsigned t)
 		return bad(p, key->name, "%s is impossible: 2M to 1024G are right", text);
 	if (v * unit % MEMORY_STEP)
 		return bad(p, key->name, "%s is not a multiple of 2M", text);
-	p->guest->memory = v * unit;
+	*size = v * unit;
+	return true;
+}
+
+static bool take_memory(struct parse *p, const struct key *key, unsigned t)
+{
+	return take_size(p, key, t, &p->guest->memory);
+}
+
+static bool take_limit(struct parse *p, const struct key *key, unsigned t)
+{
+	return take_size(p, key, t, &p->guest->limit);
+}
+
+static bool take_reserve(struct parse *p, const struct key *key, unsigned t)
+{
+	return take_size(p, key, t, &p->guest->reserve);
+}
+
+static bool take_affinity(struct parse *p, const struct key *key, unsigned t)
+{
+	char text[CONFIG_STRING_MAX];
+
+	if (!take_string(p, key->name, t, text, sizeof(text)))
+		return false;
+	if (!cpu_set_parse(text, &p->guest->affinity))
+		return bad(
+			p, key->name,
+			"\"%s\" is no list of CPUs: ascending numbers below %d and ranges, such as "
+			"\"0,2-3\", are right",
+			text, MAX_CPUS);
+	return true;
+}
+
+static bool take_then(struct parse *p, const struct key *key, unsigned t, enum config_then *then)
+{
+	static const char *const words[] = {
+		[THEN_STOP] = "stop",
+		[THEN_RESTART] = "restart",
+	};
+	unsigned v;
+
+	if (!take_word(p, key->name, t, words, ARRAY_SIZE(words), &v))
+		return false;
+	*then = (enum config_then)v;
+	return true;
+}
+
+static bool take_on_crash(struct parse *p, const struct key *key, unsigned t)
+{
+	return take_then(p, key, t, &p->guest->on_crash);
+}
+
+static bool take_on_reset(struct parse *p, const struct key *key, unsigned t)
+{
+	return take_then(p, key, t, &p->guest->on_reset);
+}
+
+/* What no key can judge alone. */
+static bool check_sizes(struct parse *p)
+{
+	const struct guest_config *g = p->guest;
+
+	if (g->limit < g->memory)
+		return bad(p, "limit", "it is less than the guest's memory");
+	if (g->reserve > g->limit)
+		return bad(p, "reserve", "it is more than the limit");
 	return true;
 }
 
@@ -455,10 +522,21 @@ static bool take_debug_exit(struct parse *p, const struct key *key, unsigned t)
 	return take_bool(p, key->name, t, &p->guest->debug_exit);
 }
 
+static bool take_symbols(struct parse *p, const struct key *key, unsigned t)
+{
+	return take_module(p, key->name, t, p->guest->symbols);
+}
+
+static bool take_test_device(struct parse *p, const struct key *key, unsigned t)
+{
+	return take_bool(p, key->name, t, &p->guest->test_device);
+}
+
 static bool take_devices(struct parse *p, const struct key *key, unsigned t)
 {
 	static const struct key keys[] = {
 		{"devices.debug_exit", false, take_debug_exit},
+		{"devices.test_device", false, take_test_device},
 	};
 
 	return need(p, key->name, t, JSON_OBJECT) &&
@@ -468,20 +546,27 @@ static bool take_devices(struct parse *p, const struct key *key, unsigned t)
 static bool take_guest(struct parse *p, unsigned t)
 {
 	static const struct key keys[] = {
-		{"name", true, take_name},        {"memory", true, take_memory},
-		{"vcpus", false, take_vcpus},     {"autostart", false, take_autostart},
-		{"serial", false, take_serial},   {"boot", true, take_boot},
-		{"devices", false, take_devices}, {"fw_cfg", false, take_fw_cfg},
+		{"name", true, take_name},          {"memory", true, take_memory},
+		{"vcpus", false, take_vcpus},       {"autostart", false, take_autostart},
+		{"serial", false, take_serial},     {"boot", true, take_boot},
+		{"devices", false, take_devices},   {"limit", false, take_limit},
+		{"reserve", false, take_reserve},   {"affinity", false, take_affinity},
+		{"on_crash", false, take_on_crash}, {"on_reset", false, take_on_reset},
+		{"symbols", false, take_symbols},   {"fw_cfg", false, take_fw_cfg},
 	};
 
 	memset(p->guest, 0, sizeof(*p->guest));
 	p->guest->vcpus = 1;
+	p->guest->limit = CONFIG_NO_LIMIT;
+	p->guest->affinity = cpu_set_all();
+	p->guest->on_crash = THEN_STOP;
+	p->guest->on_reset = THEN_RESTART;
 	p->guest->autostart = true;
 	p->guest->serial = SERIAL_RING;
 	if (json_kind(t) != JSON_OBJECT)
 		return bad(p, NULL, "%s stands where %s is right", kind_name(json_kind(t)),
 			   kind_name(JSON_OBJECT));
-	return take_object(p, "", t, keys, ARRAY_SIZE(keys));
+	return take_object(p, "", t, keys, ARRAY_SIZE(keys)) && check_sizes(p);
 }
 
 /* ---- the whole ---- */

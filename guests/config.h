@@ -11,6 +11,7 @@
 #include "guests/vdev/vfwcfg.h"
 #include "lib/reason.h"
 #include "lib/types.h"
+#include "sched/cpu_set.h"
 
 #define CONFIG_MAX_GUESTS   64
 #define CONFIG_MAX_MODULES  8   /* boot modules of one multiboot or PVH guest */
@@ -18,6 +19,7 @@
 #define CONFIG_NAME_MAX     32  /* with the ending zero */
 #define CONFIG_STRING_MAX   128 /* module strings, with the ending zero */
 #define CONFIG_CMDLINE_MAX  2048
+#define CONFIG_NO_LIMIT     UINT64_MAX
 
 enum config_when_idle {
 	WHEN_IDLE_SHELL,
@@ -27,6 +29,12 @@ enum config_when_idle {
 enum config_serial {
 	SERIAL_RING,    /* kept in memory only */
 	SERIAL_CONSOLE, /* also shown on the host's port while unattached, with the guest's name */
+};
+
+/* When the guest crashed, or reset itself. */
+enum config_then {
+	THEN_STOP,
+	THEN_RESTART,
 };
 
 enum config_boot {
@@ -44,9 +52,13 @@ struct config_module {
 
 struct guest_config {
 	char name[CONFIG_NAME_MAX];
-	uint64_t memory; /* bytes, a multiple of 2 MiB */
+	uint64_t memory;         /* bytes, a multiple of 2 MiB */
+	uint64_t limit;          /* bytes of the machine's memory that it may cost at most */
+	uint64_t reserve;        /* bytes that are kept for it at all times; at most `limit` */
+	struct cpu_set affinity; /* CPUs that may run it */
 	uint32_t vcpus;
 	bool autostart;
+	enum config_then on_crash, on_reset;
 	enum config_serial serial;
 	enum config_boot boot;
 	char firmware[CONFIG_STRING_MAX]; /* module string of the ROM's image */
@@ -60,7 +72,9 @@ struct guest_config {
 	char fw_name[CONFIG_MAX_FW_FILES][VFWCFG_NAME_MAX];   /* files of fw_cfg, ... */
 	char fw_file[CONFIG_MAX_FW_FILES][CONFIG_STRING_MAX]; /* and the modules that they are */
 	uint32_t n_fw_files;
-	bool debug_exit; /* port 0xf4 is there */
+	bool debug_exit;                 /* port 0xf4 is there */
+	char symbols[CONFIG_STRING_MAX]; /* names of its functions; empty: none */
+	bool test_device;                /* the PCI test device is there */
 };
 
 struct config {

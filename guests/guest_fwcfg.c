@@ -64,7 +64,7 @@ size_t guest_fwcfg_size(const struct fwcfg_input *in)
 	size_t size = sizeof(struct guest_fwcfg) + FIXED_BYTES + smbios_room(in);
 
 	if (in->firmware)
-		size += BOARD_TABLES_SIZE + (in->kernel ? SETUP_MAX : 0);
+		size += BOARD_TABLES_SIZE + (in->with_kernel ? SETUP_MAX : 0);
 	return size;
 }
 
@@ -355,7 +355,7 @@ int guest_fwcfg_build(struct guest_fwcfg *f, const struct fwcfg_input *in, struc
 		err = add_acpi(f, in->acpi, why);
 	if (!err && in->firmware)
 		err = add_settings(f);
-	if (!err && in->kernel)
+	if (!err && in->with_kernel)
 		err = add_kernel(f, in, why);
 	if (!err)
 		err = add_files(f, in, why);

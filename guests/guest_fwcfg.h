@@ -13,10 +13,11 @@
 /* What it is made of. What is pointed to has to stay as long as the guest runs, but for `acpi`. */
 struct fwcfg_input {
 	struct smbios_info info;
-	bool firmware;                  /* the rest of this is for guests that start with one */
-	const uint8_t *acpi;            /* BOARD_TABLES_SIZE bytes of guest_acpi_build() */
-	const struct load_blob *kernel; /* NULL: none */
-	const struct load_blob *initrd; /* likewise */
+	bool firmware;       /* the rest of this is for guests that start with one */
+	const uint8_t *acpi; /* BOARD_TABLES_SIZE bytes of guest_acpi_build() */
+	bool with_kernel;
+	const struct load_blob *kernel; /* with_kernel */
+	const struct load_blob *initrd; /* NULL: none */
 	const char *cmdline;
 	const char (*file_name)[VFWCFG_NAME_MAX]; /* of the administrator's files */
 	const struct load_blob *file;

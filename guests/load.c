@@ -3,6 +3,8 @@
  * Pure.
  */
 #include "guests/load.h"
+
+#include "guests/board.h"
 #include "lib/le.h"
 
 /* AMD64 Architecture Programmer's Manual, volume 2, "Legacy Segment Descriptors" and "Long-Mode
@@ -26,6 +28,8 @@ unsigned load_memory_map(const struct gmem *m, struct load_range out[LOAD_RANGES
 		{0, LOAD_LOW_RAM_END, LOAD_RANGE_RAM},
 		{LOAD_LOW_RAM_END, LOAD_HIGH_START, LOAD_RANGE_RESERVED},
 		{LOAD_HIGH_START, gmem_low_end(m->size), LOAD_RANGE_RAM},
+		{BOARD_PCI_ECAM_ADDR, BOARD_PCI_ECAM_ADDR + (uint64_t)BOARD_PCI_ECAM_SIZE,
+		 LOAD_RANGE_RESERVED},
 		{GMEM_HOLE_END, gmem_high_end(m->size), LOAD_RANGE_RAM},
 	};
 	unsigned n = 0;

@@ -100,7 +100,7 @@ int load_gdt(struct gmem *m, uint64_t gpa, bool long_mode) __must_check;
 
 /* The memory map. Its types are those of the ACPI specification, "System Address Map Interfaces",
  * which every boot protocol uses. */
-#define LOAD_RANGES         4u
+#define LOAD_RANGES         5u
 #define LOAD_RANGE_RAM      1u
 #define LOAD_RANGE_RESERVED 2u
 

@@ -13,6 +13,7 @@
 #include "guests/vdev/vioapic.h"
 #include "guests/vdev/vkbc.h"
 #include "guests/vdev/vpci.h"
+#include "guests/vdev/vpcitest.h"
 #include "guests/vdev/vpic.h"
 #include "guests/vdev/vpiix.h"
 #include "guests/vdev/vpit.h"
@@ -35,7 +36,8 @@ struct machine {
 	struct vreset reset;
 	struct vpci pci;
 	struct vfwcfg fwcfg;
-	struct vpiix piix; /* of guests with firmware */
+	struct vpiix piix;        /* of guests with firmware */
+	struct vpcitest pci_test; /* on the bus if machine_add_test_device() put it there */
 	struct vdebugexit debug_exit;
 	bool has_debug_exit;
 	uint64_t deadline;       /* guest ns: the earliest of the devices' */
@@ -51,6 +53,9 @@ void machine_init(struct machine *m, const struct vdev_host *host, bool debug_ex
 /* After machine_init(): the items of the firmware configuration device, and whether the guest has
  * the parts of a PC that only firmware looks for. */
 void machine_set_firmware(struct machine *m, const struct vfwcfg_items *items, bool has_firmware);
+
+/* Puts the PCI test device on the bus, after machine_init(). */
+void machine_add_test_device(struct machine *m);
 
 /* Size 1, 2 or 4. Where nothing is, reads give all ones. */
 uint32_t machine_io_read(struct machine *m, uint16_t port, unsigned size);

@@ -21,13 +21,16 @@
 #include "guests/config.h"
 #include "guests/cpu_model.h"
 #include "guests/exit_ring.h"
+#include "guests/guest_symbols.h"
 #include "guests/insn.h"
 #include "guests/guest_fwcfg.h"
 #include "guests/load.h"
 #include "guests/machine.h"
 #include "guests/pvclock.h"
+#include "guests/restart.h"
 #include "guests/serial.h"
 #include "guests/vdev/vlapic.h"
+#include "mm/quota.h"
 #include "mm/slpt.h"
 #include "sched/sched.h"
 #include "sched/timer.h"
@@ -42,6 +45,7 @@ enum vm_state {
 	VM_PAUSED,
 	VM_STOPPED, /* ended; its memory is kept for inspection */
 	VM_CRASHED, /* likewise, and something went wrong */
+	VM_WAITING, /* will boot again by itself, after a delay */
 };
 
 /* What other cores and interrupt handlers ask of a vCPU; taken before each entry. */
@@ -134,11 +138,18 @@ struct vm {
 	uint64_t wall_at_zero; /* seconds since 1970 at guest time 0 */
 
 	struct vm_ending ending;
-	bool has_status;      /* [b] it ended by the debug-exit port */
-	uint32_t status;      /* [b] */
-	struct reason reason; /* [b] why it stands still */
-	uint64_t resets;      /* [b] */
-	uint64_t overhead;    /* bytes beyond its RAM */
+	bool has_status;               /* [b] it ended by the debug-exit port */
+	uint32_t status;               /* [b] */
+	struct reason reason;          /* [b] why it stands still */
+	uint64_t resets;               /* [b] */
+	struct quota quota;            /* [b] */
+	struct restart_policy restart; /* [b] */
+	uint64_t restart_at;           /* [b] uptime in ns at which VM_WAITING ends */
+	struct timer restart_timer;    /* wakes the boot CPU then */
+	uint64_t overhead;             /* bytes beyond its RAM */
+
+	struct guest_symbols symbols; /* [b] of vm_symbols.c */
+	bool symbols_read;            /* [b] */
 };
 
 /* ---- vm.c: life cycle; boot CPU's main loop only ---- */
@@ -152,7 +163,7 @@ void vms_autostart(void);
 /* Carries out what guests noted: power off, reset, crash. Called by the boot CPU's main loop. */
 void vms_poll(void);
 
-/* True once no guest is running or paused. */
+/* True once no guest is running, paused or waiting. */
 bool vms_idle(void);
 
 struct vm *vm_next(struct vm *prev); /* NULL: the first; NULL again after the last */
@@ -177,8 +188,18 @@ extern struct vms_verdict vms_verdict;
 
 /* ---- vm_memory.c ---- */
 
+/* Keeps aside what the guest's configuration reserves; once, before any guest is created. */
+int vm_memory_reserve(struct vm *vm, struct reason *why);
 int vm_memory_create(struct vm *vm, struct reason *why);
-void vm_memory_destroy(struct vm *vm); /* twice is fine */
+/* Books `bytes` that the guest costs beyond its RAM. */
+int vm_memory_charge(struct vm *vm, uint64_t bytes, struct reason *why);
+void vm_memory_destroy(struct vm *vm); /* twice is fine; ends all bookings, too */
+
+/* ---- vm_symbols.c ---- */
+
+/* The function at `rip`, such as "main+0x12", or NULL where none is known. Returns buf. */
+const char *vm_symbol(struct vm *vm, uint64_t rip, char *buf, size_t size);
+void vm_symbols_forget(struct vm *vm); /* gives the memory back; the next look reads them anew */
 
 /* ---- clock: guest time ---- */
 
@@ -209,6 +230,9 @@ void vcpu_release(struct vcpu *v);
 void core_main(void (*work)(void)) __noreturn;
 
 /* ---- vm_firmware.c ---- */
+
+/* Memory for the items of the firmware configuration device. */
+int vm_firmware_create(struct vm *vm, struct reason *why);
 
 /* Makes the items of the firmware configuration device; the ACPI tables are in the guest's RAM
  * already. */

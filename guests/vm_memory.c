@@ -10,6 +10,67 @@
 #include "mm/hostmap.h"
 
 #define CHUNK_ORDER (GMEM_CHUNK_SHIFT - PAGE_SHIFT)
+#define KEPT_BYTES  (8 * MIB) /* for what the hypervisor itself may need later */
+
+static struct quota_pool pool = {.kept = KEPT_BYTES / PAGE_SIZE};
+
+static uint64_t free_frames(void)
+{
+	struct frame_stats stats;
+
+	frames_stats(&stats);
+	return stats.free;
+}
+
+static unsigned long long in_mib(uint64_t frames)
+{
+	return frames * PAGE_SIZE / MIB;
+}
+
+/* Why a guest cannot get `frames` now. */
+static int refuse_memory(const struct vm *vm, uint64_t frames, uint64_t free, struct reason *why)
+{
+	uint64_t available = quota_available(&pool, &vm->quota, free);
+
+	return refuse(why, ERR_NO_MEMORY,
+		      "guest %s: memory: %llu MiB are asked for and %llu MiB are free%s",
+		      vm->config->name, in_mib(frames), in_mib(available),
+		      pool.owed ? ", besides what is reserved for other guests" : "");
+}
+
+int vm_memory_reserve(struct vm *vm, struct reason *why)
+{
+	uint64_t limit = vm->config->limit, free = free_frames();
+
+	vm->quota = (struct quota){
+		.limit = limit == CONFIG_NO_LIMIT ? UINT64_MAX : limit / PAGE_SIZE,
+		.reserve = vm->config->reserve / PAGE_SIZE,
+	};
+	if (!quota_reserve(&pool, &vm->quota, free))
+		return 0;
+	refuse(why, ERR_NO_MEMORY,
+	       "guest %s: reserve: %llu MiB cannot be kept: %llu MiB are free%s", vm->config->name,
+	       in_mib(vm->quota.reserve), in_mib(free - MIN(free, pool.owed + pool.kept)),
+	       pool.owed ? ", besides what is reserved for other guests" : "");
+	vm->quota.reserve = 0;
+	return ERR_NO_MEMORY;
+}
+
+int vm_memory_charge(struct vm *vm, uint64_t bytes, struct reason *why)
+{
+	uint64_t frames = bytes / PAGE_SIZE, free = free_frames() + frames;
+	int err = quota_take(&pool, &vm->quota, frames, free);
+
+	if (err == ERR_RANGE)
+		return refuse(
+			why, err,
+			"guest %s: limit: with all that it costs the guest takes %llu KiB, and "
+			"%llu KiB are its limit",
+			vm->config->name,
+			(unsigned long long)((vm->quota.held + frames) * PAGE_SIZE / KIB),
+			(unsigned long long)(vm->config->limit / KIB));
+	return err ? refuse_memory(vm, vm->quota.held + frames, free, why) : 0;
+}
 
 static struct hpa table_alloc(void)
 {
@@ -85,18 +146,14 @@ int vm_memory_create(struct vm *vm, struct reason *why)
 {
 	uint64_t size = vm->config->memory;
 	struct gmem *m = &vm->mem;
-	struct frame_stats stats;
-	uint64_t rom;
+	uint64_t rom, free = free_frames();
 	int err = rom_chunks(vm, &rom, why);
 
 	if (err)
 		return err;
-	frames_stats(&stats);
-	if (stats.free * PAGE_SIZE < size)
-		return refuse(why, ERR_NO_MEMORY,
-			      "guest %s: memory: %llu MiB are asked for and %llu MiB are free",
-			      vm->config->name, (unsigned long long)(size / MIB),
-			      (unsigned long long)(stats.free * PAGE_SIZE / MIB));
+	/* the configuration's limit is no less than this */
+	if (quota_take(&pool, &vm->quota, size / PAGE_SIZE, free))
+		return refuse_memory(vm, size / PAGE_SIZE, free, why);
 	m->size = size;
 	m->n_chunks = MAX(gmem_low_end(size), size > GMEM_HOLE_START ? gmem_high_end(size) : 0) >>
 		      GMEM_CHUNK_SHIFT;
@@ -130,4 +187,5 @@ void vm_memory_destroy(struct vm *vm)
 	slpt_destroy(&vm->slpt);
 	heap_free(m->chunk);
 	*m = (struct gmem){0};
+	quota_give(&pool, &vm->quota, vm->quota.held);
 }

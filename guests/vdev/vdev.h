@@ -18,13 +18,18 @@
 #include "lib/types.h"
 
 /* Interrupt lines of the board. 0 to 15 are the ISA lines; line n reaches the 8259 pair as IRQ n
- * and the I/O APIC as pin n (line 0, the 8254, as pin 2). 16 to 23 reach the I/O APIC only. */
+ * and the I/O APIC as pin n (line 0, the 8254, as pin 2). 16 to 23 reach the I/O APIC only. Each
+ * wire of the PCI bus drives two lines: for the 8259 pair 10 (A and B) or 11 (C and D), and for the
+ * I/O APIC its own of 16 to 19. */
 enum {
 	LINE_PIT = 0,
 	LINE_KBD = 1,
 	LINE_COM1 = 4,
 	LINE_RTC = 8,
 	LINE_SCI = 9,
+	LINE_PIRQ_AB = 10,
+	LINE_PIRQ_CD = 11,
+	LINE_PIRQ_A = 16,
 	LINE_COUNT = 24,
 };
 

@@ -13,6 +13,8 @@ struct vpiix {
 	struct vpci_function pm;
 };
 
+extern const struct vdev_type vpiix_type;
+
 /* Puts both into the reset state, and onto the bus. ERR_EXISTS, ERR_NO_MEMORY as vpci_add(). */
 int vpiix_init(struct vpiix *v, struct vpci *bus);
 

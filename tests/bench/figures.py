@@ -1,5 +1,5 @@
-"""The bench's figures as docs/performance.md has them: tables that are written, read back, compared, and
-held against their limits. Pure: no file, no machine.
+"""The bench's figures as docs/performance.md has them: tables that are written, read back,
+compared, and held against their limits. Pure: no file, no machine.
 
 Figures are {table: {row: {column: number}}}. In the document each table follows a line
 "<!-- figures: TABLE -->". What was measured for others, and the limits, stand here.
@@ -71,8 +71,8 @@ LINUX = Table(
     },
     columns={"": "work", "bare": "bare, executed", "bare_total": "bare, total",
              "guest": "guest, executed", "guest_total": "guest, total",
-             "own": "hypervisor, executed", "ratio": "guest : bare", "limit": "limit", "kvm": "KVM 6.1",
-             "xen": "Xen 4.17"},
+             "own": "hypervisor, executed", "ratio": "guest / bare", "limit": "limit",
+             "kvm": "KVM 6.1", "xen": "Xen 4.17"},
     measured=("bare", "bare_total", "guest", "guest_total", "own"),
     given={
         "entry": {"limit": 60000000},

@@ -1,5 +1,5 @@
-"""In which functions the hypervisor spent its instructions: what marks.c counted for each address. A
-function that was inlined counts for the one around it."""
+"""In which functions the hypervisor spent its instructions: what marks.c counted for each address.
+A function that was inlined counts for the one around it."""
 
 import bisect
 import subprocess

@@ -1,5 +1,5 @@
-"""Boots Linux bare and as a guest of Skerry on the same emulated CPU, with the same kernel, command line
-and initrd, and counts the instructions of each piece of its work (marks.c says how)."""
+"""Boots Linux bare and as a guest of Skerry on the same emulated CPU, with the same kernel, command
+line and initrd, and counts the instructions of each piece of its work (marks.c says how)."""
 
 import importlib.machinery
 import importlib.util
@@ -71,9 +71,9 @@ def make_initrd(out):
 
 
 def card(name, files, entry):
-    """A memory card with GRUB and `files` ({path in /boot: path here}), which does the lines `entry`.
-    QEMU reads a card at once, where disks answer when the host's own do: only so is everything from the
-    switch-on the same in every run. The same input gives the same bytes."""
+    """A memory card with GRUB and `files` ({path in /boot: path here}), which does the lines
+    `entry`. QEMU reads a card at once, where disks answer when the host's own do: only so is
+    everything from the switch-on the same in every run. The same input gives the same bytes."""
     root = os.path.join(FOLDER, name)
     out = root + ".img"
     shutil.rmtree(root, ignore_errors=True)
@@ -82,16 +82,17 @@ def card(name, files, entry):
     for file, path in files.items():
         shutil.copyfile(path, os.path.join(boot, file))
     with open(os.path.join(boot, "grub.cfg"), "w", encoding="ascii") as f:
-        f.write("\n".join(["set timeout=0", "set gfxpayload=text", "menuentry bench {", *entry, "}", ""]))
+        f.write("\n".join(["set timeout=0", "set gfxpayload=text", "menuentry bench {", *entry,
+                           "}", ""]))
     early = os.path.join(FOLDER, name + ".cfg")
     with open(early, "w", encoding="ascii") as f:
         f.write("set root=(hd0)\nset prefix=(hd0)/boot\n")
     subprocess.run(["grub-mkimage", "-O", "i386-pc-eltorito", "-p", "/boot", "-c", early, "-o",
                     os.path.join(boot, "grub.img"), "biosdisk", "iso9660", "normal", "linux",
                     "multiboot2"], check=True)
-    subprocess.run(["xorriso", "-as", "mkisofs", "-quiet", "-r", "--set_all_file_dates", f"={EPOCH}",
-                    "-b", "boot/grub.img", "-no-emul-boot", "-boot-load-size", "4",
-                    "-boot-info-table", "--grub2-boot-info",
+    subprocess.run(["xorriso", "-as", "mkisofs", "-quiet", "-r",
+                    "--set_all_file_dates", f"={EPOCH}", "-b", "boot/grub.img", "-no-emul-boot",
+                    "-boot-load-size", "4", "-boot-info-table", "--grub2-boot-info",
                     "--grub2-mbr", "/usr/lib/grub/i386-pc/boot_hybrid.img", "-o", out, root],
                    check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                    env=dict(os.environ, SOURCE_DATE_EPOCH=str(EPOCH)))
@@ -170,8 +171,8 @@ def command(name, image, memory, kernel, profile):
 
 
 def boot(name, image, memory, kernel, profile=None):
-    """Boots an image; returns {place: (executed, total, executed by the hypervisor)}. `name` is that
-    of the files in build/bench that tell about it."""
+    """Boots an image; returns {place: (executed, total, executed by the hypervisor)}. `name` is
+    that of the files in build/bench that tell about it."""
     base = os.path.join(FOLDER, name)
     words = command(name, image, memory, kernel, profile)
     with open(base + ".log", "w", encoding="utf-8") as log:
@@ -183,7 +184,7 @@ def boot(name, image, memory, kernel, profile=None):
         except subprocess.TimeoutExpired:
             raise Failure(f"{name} did not end in {TIMEOUT:.0f} s: see {base}.serial") from None
         except subprocess.CalledProcessError:
-            raise Failure(f"{name}: QEMU failed: see {base}.log") from None
+            raise Failure(f"{name}: QEMU failed: {last_line(base + '.log')}") from None
     with open(base + ".serial", encoding="utf-8", errors="replace") as f:
         if "bench: done" not in f.read():
             raise Failure(f"{name} did not do its work: see {base}.serial")
@@ -191,9 +192,14 @@ def boot(name, image, memory, kernel, profile=None):
         return read_marks(f)
 
 
+def last_line(path):
+    with open(path, encoding="utf-8", errors="replace") as f:
+        return f.read().strip().split("\n")[-1]
+
+
 def read_marks(lines):
-    """{place: (executed, total, executed by the hypervisor)}: a kernel's two entries are one place, and
-    the first time counts."""
+    """{place: (executed, total, executed by the hypervisor)}: a kernel's two entries are one place,
+    and the first time counts."""
     places = {}
     for line in lines:
         place, *numbers = line.split()

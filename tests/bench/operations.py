@@ -1,6 +1,6 @@
-"""Counts instructions per exit, where an emulator's TSC counts them: in QEMU with -icount (SVM), and in
-Bochs (SVM and VMX), which is another count: of a guest and a hypervisor for which the CPU reports
-instruction lengths. The guest is tests/guests/bench.S."""
+"""Counts instructions per exit, where an emulator's TSC counts them: in QEMU with -icount (SVM),
+and in Bochs (SVM and VMX), which is another count: of a guest and a hypervisor for which the CPU
+reports instruction lengths. The guest is tests/guests/bench.S."""
 
 import os
 import re
@@ -18,7 +18,8 @@ VENDORS = ("svm", "vmx")
 
 def image(platform, width):
     elf = os.path.join(images.BUILD, "guests", GUESTS[width] + ".elf")
-    config = skerry.config(skerry.multiboot("bench", "bench.elf", debug_exit=True, serial="console"))
+    config = skerry.config(skerry.multiboot("bench", "bench.elf", debug_exit=True,
+                                            serial="console"))
     return images.packed(config, {"bench.elf": elf})(platforms.TABLE[platform].exit_option)
 
 

@@ -1,7 +1,7 @@
 """Draws the figures beside KVM's and Xen's, as SVG. Pure.
 
-Every panel has a scale of its own that begins at 0 (or at bare, where ratios are shown): within a panel
-the lengths of bars can be compared. Colours and text can be read on light and on dark pages.
+Every panel has a scale of its own that begins at 0 (or at bare, where ratios are shown): within a
+panel the lengths of bars can be compared. Colours and text can be read on light and on dark pages.
 """
 
 import re
@@ -122,7 +122,7 @@ def linux(table, rows):
         "show": lambda number: f"{number:.3f}",
     } for row, cells in rows.items() if "ratio" in cells]
     return chart("Work of Linux in a guest, against bare",
-                 "executed instructions, guest : bare, on the same emulated CPU; less is better; "
+                 "executed instructions, guest / bare, on the same emulated CPU; less is better; "
                  "each panel has its own scale", panels)
 
 

@@ -1,5 +1,6 @@
 """The bench's arithmetic, without a measurement: tests/bench."""
 
+import json
 import os
 import struct
 import subprocess
@@ -166,8 +167,8 @@ def test_a_guest_that_does_less_than_bare_goes_to_the_left():
 # ---- what the emulators say ----
 
 def test_marks():
-    places = linux.read_marks(["kernel32 10 12 0", "kernel64 15 17 0", "mark-1 30 40 5", "mark-2 31 41 5",
-                               "mark-3 61 99 7", "mark-1 1000 1000 9"])
+    places = linux.read_marks(["kernel32 10 12 0", "kernel64 15 17 0", "mark-1 30 40 5",
+                               "mark-2 31 41 5", "mark-3 61 99 7", "mark-1 1000 1000 9"])
     assert linux.pieces(places) == {"kernel": (20, 28, 5), "fork": (30, 58, 2)}
 
 
@@ -186,7 +187,8 @@ def test_entry_of_a_kernel(tmp_path):
 
 @pytest.mark.parametrize("entry", [0xffffffff80200068, 0x200068])
 def test_entry_of_the_hypervisor(tmp_path, entry):
-    head = struct.pack("<4s12xHHIQQQIHHHHHH", b"\x7fELF", 2, 62, 1, entry, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+    head = struct.pack("<4s12xHHIQQQIHHHHHH", b"\x7fELF", 2, 62, 1, entry, 64, 0, 0, 64, 56, 1, 0,
+                       0, 0)
     segment = struct.pack("<IIQQQQQQ", 1, 5, 4096, 0xffffffff80200000, 0x200000, 4096, 5000, 4096)
     code = os.urandom(4096)
     (tmp_path / "h").write_bytes((head + segment).ljust(4096, b"\0") + code)
@@ -199,6 +201,84 @@ def test_profile_by_function(tmp_path):
     places = hot.read(tmp_path / "profile")
     rows = hot.by_function(places["kernel"], places["mark-1"], [(0x1000, "one"), (0x2000, "two")])
     assert rows == [(7, 7, "two"), (4, 2, "one")]
+
+
+# ---- the program: two runs, the document ----
+
+class Bench:
+    """tests/bench/run without emulators: `found` gives what each measurement gives in its turn."""
+
+    def __init__(self, folder, monkeypatch, capsys):
+        self.run = linux.program("tests/bench/run")
+        self.document = folder / "performance.md"
+        self.document.write_text(figures.write(TEXT, all_figures()))
+        self.plots = folder / "plots"
+        self.found = {(width, number): {row: all_figures()["operations"][row][width]
+                                        for row in figures.OPERATIONS.rows}
+                      for width in operations.GUESTS for number in self.run.RUNS}
+        self.capsys = capsys
+        self.patch = monkeypatch
+        monkeypatch.setattr(self.run, "prepare", lambda tables: None)
+        monkeypatch.setattr(self.run, "DOCUMENT", str(self.document))
+        monkeypatch.setattr(self.run, "PLOTS", str(self.plots))
+        monkeypatch.setattr(operations, "measure",
+                            lambda platform, width, number, **_: self.found[width, number])
+
+    def __call__(self, *arguments):
+        """(exit status, standard output)"""
+        self.patch.setattr(sys, "argv", ["run", "--only", "operations", *arguments])
+        with pytest.raises(SystemExit) as end:
+            self.run.main()
+        return end.value.code, self.capsys.readouterr().out
+
+
+@pytest.fixture(name="bench")
+def bench_fixture(tmp_path, monkeypatch, capsys):
+    return Bench(tmp_path, monkeypatch, capsys)
+
+
+def test_nothing_changed(bench):
+    status, text = bench()
+    assert status == 0 and "nothing changed" in text
+
+
+def test_a_change_is_shown_and_written_if_wanted(bench):
+    for number in bench.run.RUNS:
+        bench.found["64", number]["cpuid"] = 99
+    status, text = bench()
+    assert status == 0 and "cpuid" in text and "99" in text and not bench.plots.exists()
+    assert figures.read(bench.document.read_text()) == all_figures()
+    assert bench("--update")[0] == 0
+    assert figures.read(bench.document.read_text())["operations"]["cpuid"]["64"] == 99
+    assert {file.name for file in bench.plots.iterdir()} == {"linux.svg", "operations.svg"}
+    assert "nothing changed" in bench()[1]
+
+
+def test_runs_that_differ_fail_and_are_not_written(bench):
+    bench.found["64", 2]["cpuid"] += 1
+    before = bench.document.read_text()
+    status, text = bench("--update")
+    assert status == 1 and "two runs differ" in text
+    assert bench.document.read_text() == before
+
+
+def test_a_limit_fails(bench):
+    for number in bench.run.RUNS:
+        bench.found["32", number]["cpuid"] = 301
+    status, text = bench("--json")
+    assert status == 1
+    told = json.loads(text)
+    assert "301 is over the limit of 300" in told["over"][0]
+    assert told["figures"]["operations"]["cpuid"]["32"] == 301
+    assert told["changed"][0]["new"] == 301 and told["wrong"] == []
+
+
+def test_a_measurement_that_fails(bench):
+    def fail(platform, width, number, **_):
+        raise linux.Failure("the emulator has gone")
+    bench.patch.setattr(operations, "measure", fail)
+    status, text = bench("--update")
+    assert status == 1 and "the emulator has gone" in text and "no figure" in text
 
 
 # ---- the plug-in ----
@@ -227,7 +307,7 @@ def plugin_fixture(tmp_path_factory):
     return out
 
 
-# Loops 1000 times, and halts until the next tick of the timer, as the PC's firmware left it running.
+# Loops 1000 times, and halts until the next tick of the timer that the PC's firmware left running.
 PROGRAM = """
 	.code32
 	.text
@@ -276,13 +356,14 @@ def counted(plugin, folder, number):
     out = folder / f"marks-{number}"
     elf = folder / "program"
     (folder / "program.S").write_text(PROGRAM)
-    subprocess.run(["gcc", "-m32", "-nostdlib", "-static", "-Wl,-Ttext=0x100000,--build-id=none", "-o",
-                    str(elf), str(folder / "program.S")], check=True)
+    subprocess.run(["gcc", "-m32", "-c", "-o", f"{elf}.o", str(folder / "program.S")], check=True)
+    subprocess.run(["ld", "-m", "elf_i386", "-Ttext=0x100000", "-o", str(elf), f"{elf}.o"],
+                   check=True)
     entry = subprocess.run(["objcopy", "-O", "binary", "-j", ".text", str(elf), "/dev/stdout"],
                            check=True, stdout=subprocess.PIPE).stdout[12:28]
     first = 0x10000c
-    subprocess.run(["qemu-system-x86_64", "-display", "none", *linux.EXACT, "-nodefaults", "-device",
-                    "isa-debug-exit,iobase=0x501", "-kernel", str(elf), "-plugin",
+    subprocess.run(["qemu-system-x86_64", "-display", "none", *linux.EXACT, "-nodefaults",
+                    "-device", "isa-debug-exit,iobase=0x501", "-kernel", str(elf), "-plugin",
                     f"{plugin},out={out},code=start:c:{entry.hex()},range={first:x}-{first + 3:x},"
                     f"profile={folder}/profile"],
                    check=False, timeout=100)

@@ -65,7 +65,8 @@ static const char full[] =
 	" \"when_idle\": \"poweroff\",\n"
 	" \"guests\": [\n"
 	"  {\"name\": \"web\", \"memory\": \"512M\", \"vcpus\": 1, \"autostart\": false,\n"
-	"   \"serial\": \"console\", \"devices\": {\"debug_exit\": true},\n"
+	"   \"serial\": \"console\", \"devices\": {\"debug_exit\": true, \"test_device\": true},\n"
+	"   \"symbols\": \"mod 1\",\n"
 	"   \"boot\": {\"linux\": \"vmlinuz\", \"initrd\": \"initrd.gz\",\n"
 	"    \"cmdline\": \"console=ttyS0 a=\\\"b\\\\c\\\" \\/ \\u0041\\u007e\"}},\n"
 	"  {\"name\": \"b_2-x\", \"memory\": \"2048K\",\n"
@@ -92,10 +93,13 @@ static void test_full(void **state)
 	assert_false(g[0].autostart);
 	assert_int_equal(g[0].serial, SERIAL_CONSOLE);
 	assert_true(g[0].debug_exit);
+	assert_true(g[0].test_device);
 	assert_int_equal(g[0].boot, BOOT_LINUX);
 	assert_string_equal(g[0].kernel, "vmlinuz");
 	assert_string_equal(g[0].initrd, "initrd.gz");
 	assert_string_equal(g[0].cmdline, "console=ttyS0 a=\"b\\c\" / A~");
+	assert_string_equal(g[0].symbols, "mod 1");
+	assert_string_equal(g[1].symbols, "");
 	assert_string_equal(g[1].name, "b_2-x");
 	assert_int_equal(g[1].memory, 2 * MIB);
 	assert_int_equal(g[1].boot, BOOT_MULTIBOOT);
@@ -157,6 +161,7 @@ static void test_defaults(void **state)
 	assert_true(cfg.guests[0].autostart);
 	assert_int_equal(cfg.guests[0].serial, SERIAL_RING);
 	assert_false(cfg.guests[0].debug_exit);
+	assert_false(cfg.guests[0].test_device);
 	assert_string_equal(cfg.guests[0].cmdline, "");
 	assert_int_equal(cfg.guests[0].n_modules, 0);
 	assert_int_equal(parse("{\"guests\": [], \"console\": {\"attach\": \"\"}}"), 0);
@@ -283,11 +288,13 @@ static void test_guest_refused(void **state)
 		{KEY("\"devices\": {\"net\": true}, " LINUX),
 		 "guest bad: there is no key \"devices.net\""},
 		{KEY("\"devices\": true, " LINUX), "guest bad: devices: true or false stands"},
+		{KEY("\"symbols\": \"System.map\", " LINUX),
+		 "guest bad: symbols: no module with the string \"System.map\" was loaded"},
+		{KEY("\"symbols\": true, " LINUX), "guest bad: symbols: true or false stands"},
 		{KEY("\"vcpus\": 1"), "guest bad: boot: the key is missing"},
 		{KEY("\"boot\": \"vmlinuz\""), "guest bad: boot: a string in double quotes stands"},
-		{BOOT(""),
-		 "guest bad: boot: exactly one of \"linux\", \"multiboot\" and \"pvh\" is "
-		 "right"},
+		{BOOT(""), "guest bad: boot: exactly one of \"linux\", \"multiboot\", \"pvh\" and "
+			   "\"firmware\" is right"},
 		{BOOT("\"linux\": \"vmlinuz\", \"multiboot\": \"kernel.elf\""),
 		 "guest bad: boot: exactly one of"},
 		{BOOT("\"pvh\": \"kernel.elf\", \"multiboot\": \"kernel.elf\""),

@@ -426,6 +426,7 @@ static void test_kernel(void **state)
 	const uint8_t *setup_part;
 
 	(void)state;
+	in.with_kernel = true;
 	in.kernel = &kernel;
 	in.initrd = &initrd;
 	assert_int_equal(build(), 0);
@@ -453,6 +454,7 @@ static void test_kernel(void **state)
 static void test_bad_kernels(void **state)
 {
 	(void)state;
+	in.with_kernel = true;
 	in.kernel = &kernel;
 	for (kernel.size = 0; kernel.size <= 5 * 512; kernel.size += 16) {
 		uint8_t *copy = broken_copy(image, kernel.size);

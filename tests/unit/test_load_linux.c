@@ -101,10 +101,11 @@ static void test_64bit(void **state)
 	assert_int_equal(p[7], 80);
 	assert_int_equal(p[14], 25);
 	assert_int_equal(p[15], 1);
-	assert_int_equal(p[0x1e8], 3);
+	assert_int_equal(p[0x1e8], 4);
 	check_e820(0, 0, 0x9fc00, 1);
 	check_e820(1, 0x9fc00, 0x100000, 2);
 	check_e820(2, 0x100000, 64 * MIB, 1);
+	check_e820(3, 0xe0000000, 0xf0000000, 2);
 }
 
 static void test_tables_and_gdt(void **state)
@@ -228,9 +229,10 @@ static void test_high_ram(void **state)
 	make_kernel();
 	ram_make(4 * GIB, 0);
 	assert_int_equal(load(&initrd, ""), 0);
-	assert_int_equal(ram_at(PARAMS, 4096)[0x1e8], 4);
+	assert_int_equal(ram_at(PARAMS, 4096)[0x1e8], 5);
 	check_e820(2, 0x100000, 3 * GIB, 1);
-	check_e820(3, 4 * GIB, 5 * GIB, 1);
+	check_e820(3, 0xe0000000, 0xf0000000, 2);
+	check_e820(4, 4 * GIB, 5 * GIB, 1);
 	assert_int_equal(le32(ram_at(PARAMS + 0x218, 4)), 0x7ffff000); /* initrd_addr_max */
 	put_le32(image + 0x22c, 0xffffffff);
 	assert_int_equal(load(&initrd, ""), 0);

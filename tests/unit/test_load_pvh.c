@@ -2,6 +2,7 @@
 #include "tests/unit/broken.h"
 #include "tests/unit/guest_ram.h"
 
+#include "guests/board.h"
 #include "guests/load.h"
 #include "lib/le.h"
 
@@ -189,8 +190,8 @@ static void test_start_info(void **state)
 	assert_memory_equal(ram_at(0x103000, 4097), data, 4097);
 	assert_int_equal(*ram_at(0x105000, 1), 'x');
 
-	assert_int_equal(le32(start() + 48), 3);
-	m = ram_at(le64(start() + 40), 72);
+	assert_int_equal(le32(start() + 48), 4);
+	m = ram_at(le64(start() + 40), 96);
 	assert_int_equal(le64(m), 0);
 	assert_int_equal(le64(m + 8), 0x9fc00);
 	assert_int_equal(le64(m + 16), 1); /* the type, and zeros */
@@ -200,15 +201,18 @@ static void test_start_info(void **state)
 	assert_int_equal(le64(m + 48), 0x100000);
 	assert_int_equal(le64(m + 56), 15 * MIB);
 	assert_int_equal(le64(m + 64), 1);
+	assert_int_equal(le64(m + 72), BOARD_PCI_ECAM_ADDR);
+	assert_int_equal(le64(m + 80), BOARD_PCI_ECAM_SIZE);
+	assert_int_equal(le64(m + 88), 2);
 
 	/* RAM above 4 GiB, and no modules. */
 	ram_make(4 * GIB, 0);
 	assert_int_equal(load(), 0);
-	assert_int_equal(le32(start() + 48), 4);
-	m = ram_at(le64(start() + 40), 96);
-	assert_true(le64(m + 72) == 4 * GIB);
-	assert_int_equal(le64(m + 80), GIB);
-	assert_int_equal(le64(m + 88), 1);
+	assert_int_equal(le32(start() + 48), 5);
+	m = ram_at(le64(start() + 40), 120);
+	assert_true(le64(m + 96) == 4 * GIB);
+	assert_int_equal(le64(m + 104), GIB);
+	assert_int_equal(le64(m + 112), 1);
 	assert_int_equal(le32(start() + 12), 0);
 	assert_int_equal(le64(start() + 16), 0);
 }
