@@ -71,12 +71,16 @@ GUESTS_SRC := guests/config.c \
 	guests/exits.c \
 	guests/fetch.c \
 	guests/guest_acpi.c \
+	guests/guest_acpi_loader.c \
+	guests/guest_fwcfg.c \
+	guests/guest_smbios.c \
 	guests/guest_symbols.c \
 	guests/gunzip.c \
 	guests/gwalk.c \
 	guests/insn_length.c \
 	guests/json.c \
 	guests/load.c \
+	guests/load_firmware.c \
 	guests/load_linux.c \
 	guests/load_multiboot.c \
 	guests/load_pvh.c \
@@ -91,12 +95,14 @@ GUESTS_SRC := guests/config.c \
 	guests/vcpu.c \
 	guests/vm.c \
 	guests/vm_clock.c \
+	guests/vm_firmware.c \
 	guests/vm_memory.c \
 	guests/vm_symbols.c \
 	guests/vm_wiring.c
 
 VDEV_SRC := guests/vdev/vdebugexit.c \
 	guests/vdev/vdev.c \
+	guests/vdev/vfwcfg.c \
 	guests/vdev/vioapic.c \
 	guests/vdev/vkbc.c \
 	guests/vdev/vlapic.c \
@@ -109,6 +115,7 @@ VDEV_SRC := guests/vdev/vdebugexit.c \
 	guests/vdev/vpci_function.c \
 	guests/vdev/vpcitest.c \
 	guests/vdev/vpic.c \
+	guests/vdev/vpiix.c \
 	guests/vdev/vpit.c \
 	guests/vdev/vpm.c \
 	guests/vdev/vreset.c \

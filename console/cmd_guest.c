@@ -20,6 +20,7 @@ static const char *boot_name(enum config_boot b)
 		[BOOT_LINUX] = "linux",
 		[BOOT_MULTIBOOT] = "multiboot",
 		[BOOT_PVH] = "pvh",
+		[BOOT_FIRMWARE] = "firmware",
 	};
 
 	return names[b];

@@ -17,6 +17,8 @@
 #define BOARD_SYSCTL_A_PORT   0x92
 #define BOARD_DEBUG_EXIT_PORT 0xF4  /* 4 ports */
 #define BOARD_COM1_PORT       0x3F8 /* 8 ports */
+#define BOARD_FW_CFG_PORT     0x510
+#define BOARD_FW_CFG_PORTS    12
 #define BOARD_PM1_EVT_PORT    0x600 /* 4 ports */
 #define BOARD_PM1_CNT_PORT    0x604 /* 2 ports */
 #define BOARD_PM_TMR_PORT     0x608 /* 4 ports */
@@ -60,5 +62,9 @@
 /* The part of the old BIOS area that holds the ACPI tables; the memory map calls it reserved. */
 #define BOARD_TABLES_START 0xE0000
 #define BOARD_TABLES_SIZE  0x10000
+
+/* The SMBIOS tables, behind them. The rest up to 1 MiB is left to kernels (guests/load.h). */
+#define BOARD_SMBIOS_START 0xF0000
+#define BOARD_SMBIOS_SIZE  0x8000
 
 #endif

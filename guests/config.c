@@ -428,6 +428,11 @@ static bool take_cmdline(struct parse *p, const struct key *key, unsigned t)
 	return take_string(p, key->name, t, p->guest->cmdline, sizeof(p->guest->cmdline));
 }
 
+static bool take_firmware(struct parse *p, const struct key *key, unsigned t)
+{
+	return take_module(p, key->name, t, p->guest->firmware);
+}
+
 static bool take_boot(struct parse *p, const struct key *key, unsigned t)
 {
 	static const struct key linux_keys[] = {
@@ -446,6 +451,12 @@ static bool take_boot(struct parse *p, const struct key *key, unsigned t)
 		{"boot.modules", false, take_modules},
 		{"boot.cmdline", false, take_cmdline},
 	};
+	static const struct key firmware_keys[] = {
+		{"boot.firmware", true, take_firmware},
+		{"boot.kernel", false, take_kernel},
+		{"boot.initrd", false, take_initrd},
+		{"boot.cmdline", false, take_cmdline},
+	};
 	static const struct {
 		const char *name;
 		const struct key *keys;
@@ -454,6 +465,7 @@ static bool take_boot(struct parse *p, const struct key *key, unsigned t)
 		[BOOT_LINUX] = {"linux", linux_keys, ARRAY_SIZE(linux_keys)},
 		[BOOT_MULTIBOOT] = {"multiboot", multiboot_keys, ARRAY_SIZE(multiboot_keys)},
 		[BOOT_PVH] = {"pvh", pvh_keys, ARRAY_SIZE(pvh_keys)},
+		[BOOT_FIRMWARE] = {"firmware", firmware_keys, ARRAY_SIZE(firmware_keys)},
 	};
 	unsigned found = 0, kind = 0;
 
@@ -467,9 +479,42 @@ static bool take_boot(struct parse *p, const struct key *key, unsigned t)
 	}
 	if (found != 1)
 		return bad(p, key->name,
-			   "exactly one of \"linux\", \"multiboot\" and \"pvh\" is right");
+			   "exactly one of \"linux\", \"multiboot\", \"pvh\" and \"firmware\" is "
+			   "right");
 	p->guest->boot = (enum config_boot)kind;
-	return take_object(p, "boot.", t, kinds[kind].keys, kinds[kind].n);
+	if (!take_object(p, "boot.", t, kinds[kind].keys, kinds[kind].n))
+		return false;
+	if (kind == BOOT_FIRMWARE && !p->guest->kernel[0] &&
+	    (p->guest->initrd[0] || p->guest->cmdline[0]))
+		return bad(p, key->name, "an initrd and a command line need a \"kernel\"");
+	return true;
+}
+
+/* Names of files and the modules that they are. */
+static bool take_fw_cfg(struct parse *p, const struct key *key, unsigned t)
+{
+	struct guest_config *g = p->guest;
+	unsigned k = json_first(t);
+
+	if (!need(p, key->name, t, JSON_OBJECT))
+		return false;
+	if (json_count(t) > CONFIG_MAX_FW_FILES)
+		return bad(p, key->name, "there are %u: at most %d are possible", json_count(t),
+			   CONFIG_MAX_FW_FILES);
+	for (unsigned i = 0; i < json_count(t); i++, k = json_next(k + 1)) {
+		if (!take_string(p, key->name, k, g->fw_name[i], VFWCFG_NAME_MAX))
+			return false;
+		if (!g->fw_name[i][0])
+			return bad(p, key->name, "a file needs a name");
+		for (unsigned j = 0; j < i; j++) {
+			if (!strcmp(g->fw_name[i], g->fw_name[j]))
+				return bad(p, key->name, "%s is there twice", g->fw_name[i]);
+		}
+		if (!take_module(p, key->name, k + 1, g->fw_file[i]))
+			return false;
+		g->n_fw_files++;
+	}
+	return true;
 }
 
 static bool take_debug_exit(struct parse *p, const struct key *key, unsigned t)
@@ -507,7 +552,7 @@ static bool take_guest(struct parse *p, unsigned t)
 		{"devices", false, take_devices},   {"limit", false, take_limit},
 		{"reserve", false, take_reserve},   {"affinity", false, take_affinity},
 		{"on_crash", false, take_on_crash}, {"on_reset", false, take_on_reset},
-		{"symbols", false, take_symbols},
+		{"symbols", false, take_symbols},   {"fw_cfg", false, take_fw_cfg},
 	};
 
 	memset(p->guest, 0, sizeof(*p->guest));

@@ -8,16 +8,18 @@
 #define GUESTS_CONFIG_H
 
 #include "guests/load.h"
+#include "guests/vdev/vfwcfg.h"
 #include "lib/reason.h"
 #include "lib/types.h"
 #include "sched/cpu_set.h"
 
-#define CONFIG_MAX_GUESTS  64
-#define CONFIG_MAX_MODULES 8   /* boot modules of one multiboot or PVH guest */
-#define CONFIG_NAME_MAX    32  /* with the ending zero */
-#define CONFIG_STRING_MAX  128 /* module strings, with the ending zero */
-#define CONFIG_CMDLINE_MAX 2048
-#define CONFIG_NO_LIMIT    UINT64_MAX
+#define CONFIG_MAX_GUESTS   64
+#define CONFIG_MAX_MODULES  8   /* boot modules of one multiboot or PVH guest */
+#define CONFIG_MAX_FW_FILES 8   /* files that the administrator adds to fw_cfg */
+#define CONFIG_NAME_MAX     32  /* with the ending zero */
+#define CONFIG_STRING_MAX   128 /* module strings, with the ending zero */
+#define CONFIG_CMDLINE_MAX  2048
+#define CONFIG_NO_LIMIT     UINT64_MAX
 
 enum config_when_idle {
 	WHEN_IDLE_SHELL,
@@ -39,6 +41,7 @@ enum config_boot {
 	BOOT_LINUX,
 	BOOT_MULTIBOOT,
 	BOOT_PVH,
+	BOOT_FIRMWARE,
 };
 
 /* A boot module that a guest is given. */
@@ -58,12 +61,17 @@ struct guest_config {
 	enum config_then on_crash, on_reset;
 	enum config_serial serial;
 	enum config_boot boot;
-	char kernel[CONFIG_STRING_MAX]; /* module string of the bzImage, multiboot or PVH kernel */
-	char initrd[CONFIG_STRING_MAX]; /* of a bzImage; empty: none */
-	enum linux_entry entry;         /* of a bzImage */
+	char firmware[CONFIG_STRING_MAX]; /* module string of the ROM's image */
+	char kernel[CONFIG_STRING_MAX];   /* of the bzImage, multiboot or PVH kernel; with firmware
+					   * may be   empty */
+	char initrd[CONFIG_STRING_MAX];   /* of a bzImage; empty: none */
+	enum linux_entry entry;           /* of a bzImage */
 	struct config_module modules[CONFIG_MAX_MODULES];
 	uint32_t n_modules;
 	char cmdline[CONFIG_CMDLINE_MAX];
+	char fw_name[CONFIG_MAX_FW_FILES][VFWCFG_NAME_MAX];   /* files of fw_cfg, ... */
+	char fw_file[CONFIG_MAX_FW_FILES][CONFIG_STRING_MAX]; /* and the modules that they are */
+	uint32_t n_fw_files;
 	bool debug_exit;                 /* port 0xf4 is there */
 	char symbols[CONFIG_STRING_MAX]; /* names of its functions; empty: none */
 	bool test_device;                /* the PCI test device is there */

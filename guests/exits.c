@@ -485,15 +485,18 @@ static __noinline enum run_outcome handle_memory(struct vcpu *v, const struct vm
 	e->flags = exit->memory.access | (exit->memory.delivery ? EXIT_MEMORY_DELIVERY : 0);
 	e->value = gpa;
 	exit_ring_commit(&v->ring);
-	if (unlikely(gmem_ptr(&v->vm->mem, gpa, 1))) {
-		/* All RAM is mapped with all rights. One such fault may be a stale translation. */
+	if (unlikely(gmem_ptr(&v->vm->mem, gpa, 1)) &&
+	    !((exit->memory.access & ACCESS_WRITE) && gmem_is_rom(&v->vm->mem, gpa))) {
+		/* All RAM is mapped with all rights, ROM for all but writing. One such fault may be
+		 * a stale translation. */
 		v->hv.flush_wanted = true;
 		if (v->fault_gpa != gpa)
 			v->fault_repeats = 0;
 		v->fault_gpa = gpa;
 		if (++v->fault_repeats > 2)
 			vm_end(v->vm, VM_END_CRASH, 0,
-			       "a second-level fault at 0x%llx, which is RAM, came again and again",
+			       "a second-level fault at 0x%llx, which is RAM or ROM, came again "
+			       "and again",
 			       (unsigned long long)gpa);
 		return RUN_CONTINUE;
 	}

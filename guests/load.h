@@ -41,6 +41,7 @@ struct load_blob {
  * `cr3`, 64-bit code segment; else 32-bit protected mode without paging.
  */
 struct guest_entry {
+	bool reset; /* as after reset instead: nothing else here counts */
 	bool long_mode;
 	uint64_t rip, rsp;
 	uint64_t cr3; /* 0 without long_mode */
@@ -81,6 +82,16 @@ int load_multiboot(struct gmem *m, const struct load_blob *kernel, const struct 
 int load_pvh(struct gmem *m, const struct load_blob *kernel, const struct load_blob *modules,
 	     unsigned n, const char *cmdline, uint64_t rsdp, struct guest_entry *out,
 	     struct reason *why) __must_check;
+
+/*
+ * Guests with firmware: whether the image has a possible size (a multiple of 64 KiB up to 16 MiB),
+ * and the load: the image goes to the ROM below 4 GiB, all of which is there, and its last 128 KiB
+ * to RAM below 1 MiB. The guest starts as a processor does after reset. Errors ERR_INVALID and
+ * ERR_RANGE.
+ */
+int firmware_check(const struct load_blob *image, struct reason *why) __must_check;
+int load_firmware(struct gmem *m, const struct load_blob *image, struct guest_entry *out,
+		  struct reason *why) __must_check;
 
 /* ---- for the loaders ---- */
 

@@ -22,7 +22,15 @@ void machine_init(struct machine *m, const struct vdev_host *host, bool debug_ex
 	vreset_init(&m->reset, host);
 	vpci_init(&m->pci, host);
 	vdebugexit_init(&m->debug_exit, host);
+	vfwcfg_init(&m->fwcfg, host, NULL);
 	machine_expire(m, 0);
+}
+
+void machine_set_firmware(struct machine *m, const struct vfwcfg_items *items, bool has_firmware)
+{
+	vfwcfg_init(&m->fwcfg, m->host, items);
+	if (has_firmware)
+		(void)vpiix_init(&m->piix, &m->pci); /* a new bus has room for both */
 }
 
 void machine_add_test_device(struct machine *m)
@@ -124,6 +132,8 @@ static bool is_wide(const struct machine *m, uint16_t port, unsigned size)
 	switch (port) {
 	case BOARD_PM1_EVT_PORT ... BOARD_PM1_EVT_PORT + BOARD_PM_PORTS - 1:
 		return true;
+	case BOARD_FW_CFG_PORT ... BOARD_FW_CFG_PORT + BOARD_FW_CFG_PORTS - 1:
+		return m->fwcfg.items != NULL;
 	case BOARD_PCI_ADDR_PORT ... BOARD_PCI_DATA_PORT + 3:
 		return port != BOARD_RESET_PORT || size != 1;
 	case BOARD_DEBUG_EXIT_PORT:
@@ -154,6 +164,8 @@ static __noinline uint32_t read_wide(struct machine *m, uint16_t port, unsigned 
 	}
 	if (port >= BOARD_PCI_ADDR_PORT)
 		return vpci_read(&m->pci, port, size);
+	if (port < BOARD_PM1_EVT_PORT)
+		return vfwcfg_read(&m->fwcfg, port, size);
 	value = vpm_read(&m->pm, port, size);
 	update_deadline(m);
 	return value;
@@ -168,6 +180,8 @@ static __noinline void write_wide(struct machine *m, uint16_t port, unsigned siz
 			m->unknown_ports++;
 	} else if (port >= BOARD_PCI_ADDR_PORT) {
 		vpci_write(&m->pci, port, size, value);
+	} else if (port < BOARD_PM1_EVT_PORT) {
+		vfwcfg_write(&m->fwcfg, port, size, value);
 	} else {
 		vpm_write(&m->pm, port, size, value);
 		update_deadline(m);

@@ -488,6 +488,8 @@ int vcpu_reset(struct vcpu *v, const struct guest_entry *entry, struct reason *w
 	vlapic_init(v->lapic, &v->lapic_host, v->id, v->id == 0);
 	hv->vcpu_init(&v->hv);
 	vcpu_tsc_changed(v);
+	if (entry->reset)
+		return 0;
 	hv->get_state(&v->hv, &s);
 	entry_state(entry, &s);
 	return hv->set_state(&v->hv, &s, why);

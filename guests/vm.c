@@ -114,6 +114,7 @@ static void free_resources(struct vm *vm)
 	if (vm->hv.pages.va)
 		frames_free(vm->hv.pages.pa, hv_pages_order(hv->vm_pages));
 	vm->hv = (struct hv_vm){0};
+	vm_firmware_free(vm);
 	vm_symbols_forget(vm);
 	vm_memory_destroy(vm);
 	vm->has_resources = false;
@@ -165,6 +166,8 @@ static int make_resources(struct vm *vm, struct reason *why)
 		err = make_hv_pages(vm, why);
 	for (uint32_t i = 0; !err && i < vm->config->vcpus; i++)
 		err = make_vcpu(vm, i, why);
+	if (!err)
+		err = vm_firmware_create(vm, why);
 	if (!err) {
 		frames_stats(&after);
 		frames = before.free - after.free;
@@ -198,14 +201,17 @@ static int load_with_modules(struct vm *vm, const struct load_blob *kernel, uint
 	return load_multiboot(&vm->mem, kernel, modules, c->n_modules, c->cmdline, entry, why);
 }
 
-static int load_image(struct vm *vm, struct guest_entry *entry, struct reason *why)
+/* A kernel that the guest starts in without firmware, and the tables that firmware would make. */
+static int load_kernel(struct vm *vm, uint64_t rsdp, struct guest_entry *entry, struct reason *why)
 {
 	const struct guest_config *c = vm->config;
 	struct module_unpacked unpacked;
 	struct load_blob kernel, initrd;
-	uint64_t rsdp;
-	int err = guest_acpi_build(&vm->mem, vm->n_vcpus, &rsdp, why);
+	struct smbios_info info;
+	int err;
 
+	vm_smbios_info(vm, &info);
+	err = guest_smbios_build(&vm->mem, &info, why);
 	if (!err && c->initrd[0])
 		err = module_blob(c->initrd, &initrd, why);
 	if (!err)
@@ -219,6 +225,22 @@ static int load_image(struct vm *vm, struct guest_entry *entry, struct reason *w
 		err = load_with_modules(vm, &kernel, rsdp, entry, why);
 	module_drop(&unpacked);
 	return err;
+}
+
+static int load_image(struct vm *vm, struct guest_entry *entry, struct reason *why)
+{
+	struct load_blob firmware;
+	uint64_t rsdp;
+	int err = guest_acpi_build(&vm->mem, vm->n_vcpus, &rsdp, why);
+
+	if (!err)
+		err = vm_firmware_build(vm, why);
+	if (err)
+		return err;
+	if (vm->config->boot != BOOT_FIRMWARE)
+		return load_kernel(vm, rsdp, entry, why);
+	err = module_blob(vm->config->firmware, &firmware, why);
+	return err ? err : load_firmware(&vm->mem, &firmware, entry, why);
 }
 
 /* Sets the guest up as after power-on and lets it run. All vCPUs are parked. */
@@ -239,6 +261,7 @@ static int boot(struct vm *vm, struct reason *why)
 	serial_drop_input(&vm->serial);
 	machine_init(&vm->machine, &vm->vdev_host, vm->config->debug_exit, vm->wall_at_zero, low,
 		     high);
+	machine_set_firmware(&vm->machine, &vm->fwcfg->items, vm->config->boot == BOOT_FIRMWARE);
 	if (vm->config->test_device)
 		machine_add_test_device(&vm->machine);
 	for (uint32_t i = 0; i < vm->n_vcpus && !err; i++)

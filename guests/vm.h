@@ -23,6 +23,7 @@
 #include "guests/exit_ring.h"
 #include "guests/guest_symbols.h"
 #include "guests/insn.h"
+#include "guests/guest_fwcfg.h"
 #include "guests/load.h"
 #include "guests/machine.h"
 #include "guests/pvclock.h"
@@ -121,8 +122,9 @@ struct vm {
 	struct hv_vm hv;
 	struct slpt slpt;
 	struct gmem mem;
-	struct cpu_model model; /* [c] */
-	struct machine machine; /* [m] */
+	struct guest_fwcfg *fwcfg; /* [b] items that machine.fwcfg shows */
+	struct cpu_model model;    /* [c] */
+	struct machine machine;    /* [m] */
 	struct vdev_host vdev_host;
 	struct serial_port serial;
 	struct vcpu *vcpus[VM_MAX_VCPUS];
@@ -226,6 +228,17 @@ void vcpu_release(struct vcpu *v);
 /* Runs vCPUs on this core for ever. `work` is called between them, with interrupts on, when
  * CORE_CONSOLE was asked of this core; NULL on all but the boot CPU. */
 void core_main(void (*work)(void)) __noreturn;
+
+/* ---- vm_firmware.c ---- */
+
+/* Memory for the items of the firmware configuration device. */
+int vm_firmware_create(struct vm *vm, struct reason *why);
+
+/* Makes the items of the firmware configuration device; the ACPI tables are in the guest's RAM
+ * already. */
+int vm_firmware_build(struct vm *vm, struct reason *why);
+void vm_firmware_free(struct vm *vm);
+void vm_smbios_info(const struct vm *vm, struct smbios_info *out);
 
 /* ---- wiring (vm_wiring.c): what devices and APICs ask of the machine's surroundings ---- */
 

@@ -2,6 +2,7 @@
  * A guest's memory: RAM in chunks of 2 MiB, zeroed, all of it there before the guest starts, and
  * the second-level page table that shows it to the guest. Boot CPU's main loop only. Privileged.
  */
+#include "guests/modules.h"
 #include "guests/vm.h"
 #include "lib/string.h"
 #include "mm/frame.h"
@@ -95,34 +96,76 @@ static uint64_t chunk_index(const struct gmem *m, uint64_t i)
 	return i < low ? i : i - low + (GMEM_HOLE_END >> GMEM_CHUNK_SHIFT);
 }
 
-static int add_chunk(struct vm *vm, uint64_t index)
+static int add_chunk(struct vm *vm, uint64_t index, unsigned perm)
 {
 	struct hpa pa = frames_alloc(CHUNK_ORDER, FRAME_GUEST_RAM, true);
 
 	if (hpa_is_none(pa))
 		return ERR_NO_MEMORY;
 	vm->mem.chunk[index] = phys_to_virt(pa);
-	return slpt_map(&vm->slpt, index << GMEM_CHUNK_SHIFT, pa.v, GMEM_CHUNK_SIZE, SLPT_RWX);
+	return slpt_map(&vm->slpt, index << GMEM_CHUNK_SHIFT, pa.v, GMEM_CHUNK_SIZE, perm);
+}
+
+/* The ROM below 4 GiB, by whole chunks: below the image it reads as all ones, like flash memory
+ * that was never written. */
+static int add_rom(struct vm *vm, uint64_t count)
+{
+	struct gmem *m = &vm->mem;
+	int err = 0;
+
+	m->rom_first = (GMEM_HOLE_END >> GMEM_CHUNK_SHIFT) - count;
+	m->rom_count = count;
+	for (uint64_t i = m->rom_first; !err && i < m->rom_first + count; i++) {
+		err = add_chunk(vm, i, SLPT_READ | SLPT_EXEC);
+		if (!err)
+			memset(m->chunk[i], 0xFF, GMEM_CHUNK_SIZE);
+	}
+	return err;
+}
+
+/* Chunks that the firmware of the guest takes. */
+static int rom_chunks(const struct vm *vm, uint64_t *count, struct reason *why)
+{
+	struct load_blob image;
+	struct reason detail;
+	int err;
+
+	*count = 0;
+	if (vm->config->boot != BOOT_FIRMWARE)
+		return 0;
+	err = module_blob(vm->config->firmware, &image, &detail);
+	if (!err)
+		err = firmware_check(&image, &detail);
+	if (err)
+		return refuse(why, err, "guest %s: %s", vm->config->name, detail.text);
+	*count = ALIGN_UP(image.size, GMEM_CHUNK_SIZE) >> GMEM_CHUNK_SHIFT;
+	return 0;
 }
 
 int vm_memory_create(struct vm *vm, struct reason *why)
 {
 	uint64_t size = vm->config->memory;
 	struct gmem *m = &vm->mem;
-	uint64_t free = free_frames();
-	int err;
+	uint64_t rom, free = free_frames();
+	int err = rom_chunks(vm, &rom, why);
 
+	if (err)
+		return err;
 	/* the configuration's limit is no less than this */
 	if (quota_take(&pool, &vm->quota, size / PAGE_SIZE, free))
 		return refuse_memory(vm, size / PAGE_SIZE, free, why);
 	m->size = size;
 	m->n_chunks = MAX(gmem_low_end(size), size > GMEM_HOLE_START ? gmem_high_end(size) : 0) >>
 		      GMEM_CHUNK_SHIFT;
+	if (rom)
+		m->n_chunks = MAX(m->n_chunks, GMEM_HOLE_END >> GMEM_CHUNK_SHIFT);
 	m->chunk = heap_alloc(m->n_chunks * sizeof(*m->chunk));
 	err = m->chunk ? slpt_init(&vm->slpt, hv->slpt, &slpt_frames, hv_caps.huge_pages)
 		       : ERR_NO_MEMORY;
 	for (uint64_t i = 0; !err && i < size >> GMEM_CHUNK_SHIFT; i++)
-		err = add_chunk(vm, chunk_index(m, i));
+		err = add_chunk(vm, chunk_index(m, i), SLPT_RWX);
+	if (!err && rom)
+		err = add_rom(vm, rom);
 	if (err) {
 		vm_memory_destroy(vm);
 		return refuse(why, err,

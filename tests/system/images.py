@@ -36,8 +36,9 @@ def packed(config, files=None, hypervisor=HYPERVISOR):
     files = dict(files or {})
     for guest in config.get("guests", []):
         boot = guest.get("boot", {})
-        for name in [guest.get("symbols"), boot.get("linux"), boot.get("multiboot"), boot.get("pvh"),
-                     boot.get("initrd"),
+        for name in [guest.get("symbols"), *guest.get("fw_cfg", {}).values(),
+                     *(boot.get(key) for key in ("linux", "multiboot", "pvh", "firmware", "kernel",
+                                                 "initrd")),
                      *(m["file"] if isinstance(m, dict) else m for m in boot.get("modules", []))]:
             if name and name not in files:
                 files[name] = payload(name)

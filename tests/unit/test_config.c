@@ -314,9 +314,8 @@ static void test_guest_refused(void **state)
 		{KEY("\"symbols\": true, " LINUX), "guest bad: symbols: true or false stands"},
 		{KEY("\"vcpus\": 1"), "guest bad: boot: the key is missing"},
 		{KEY("\"boot\": \"vmlinuz\""), "guest bad: boot: a string in double quotes stands"},
-		{BOOT(""),
-		 "guest bad: boot: exactly one of \"linux\", \"multiboot\" and \"pvh\" is "
-		 "right"},
+		{BOOT(""), "guest bad: boot: exactly one of \"linux\", \"multiboot\", \"pvh\" and "
+			   "\"firmware\" is right"},
 		{BOOT("\"linux\": \"vmlinuz\", \"multiboot\": \"kernel.elf\""),
 		 "guest bad: boot: exactly one of"},
 		{BOOT("\"pvh\": \"kernel.elf\", \"multiboot\": \"kernel.elf\""),

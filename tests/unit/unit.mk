@@ -14,6 +14,12 @@ test_vpci_SRC := $(VPCI_SRC) guests/vdev/vdev.c lib/reason.c
 UNIT_TESTS += test_vpcitest
 test_vpcitest_SRC := guests/vdev/vpcitest.c $(test_vpci_SRC)
 
+UNIT_TESTS += test_vfwcfg test_guest_fwcfg
+test_vfwcfg_SRC := guests/vdev/vfwcfg.c guests/vdev/vdev.c lib/reason.c
+test_guest_fwcfg_SRC := guests/guest_fwcfg.c guests/guest_smbios.c guests/guest_acpi_loader.c \
+	guests/guest_acpi.c guests/load_firmware.c guests/vdev/vfwcfg.c guests/vdev/vdev.c mm/gmem.c \
+	lib/reason.c
+
 UNIT_TESTS += test_guest_acpi
 test_guest_acpi_SRC := guests/guest_acpi.c lib/reason.c
 
@@ -113,6 +119,7 @@ test_pvclock_SRC := guests/pvclock.c mm/gmem.c
 
 UNIT_TESTS += test_machine
 test_machine_SRC := guests/machine.c guests/vdev/vdebugexit.c guests/vdev/vdev.c \
+	guests/vdev/vfwcfg.c guests/vdev/vpiix.c \
 	guests/vdev/vioapic.c guests/vdev/vkbc.c guests/vdev/vpcitest.c $(VPCI_SRC) guests/vdev/vpic.c \
 	guests/vdev/vpit.c guests/vdev/vpm.c guests/vdev/vreset.c guests/vdev/vrtc.c \
 	guests/vdev/vrtc_calendar.c guests/vdev/vuart.c lib/reason.c
