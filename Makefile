@@ -35,7 +35,7 @@ LIB_SRC := lib/format.c lib/json_out.c lib/log.c lib/reason.c lib/string.c
 
 BOOT_SRC := boot/header.S boot/acpi_tables.c boot/cmdline.c boot/main.c boot/multiboot2.c
 
-ARCH_SRC := arch/x86/ap.S arch/x86/exit_names.c arch/x86/features.c \
+ARCH_SRC := arch/x86/ap.S arch/x86/clear_pages.S arch/x86/exit_names.c arch/x86/features.c \
 	arch/x86/fpu.c arch/x86/gdt.c arch/x86/hv.c arch/x86/ioapic.c arch/x86/lapic.c \
 	arch/x86/mitigations.c \
 	arch/x86/mitigations_choose.c arch/x86/oops.c arch/x86/oops_words.c arch/x86/power.c \
@@ -52,23 +52,75 @@ VMX_SRC := arch/x86/vmx/audit.c arch/x86/vmx/audit_controls.c arch/x86/vmx/audit
 	arch/x86/vmx/load.c arch/x86/vmx/permissions.c arch/x86/vmx/state.c arch/x86/vmx/switch.S \
 	arch/x86/vmx/vmx.c
 
-MM_SRC := mm/buddy.c mm/frame.c mm/gmem.c mm/heap.c mm/hostmap.c mm/hosttables.c mm/slpt.c mm/usable.c
+MM_SRC := mm/buddy.c mm/frame.c mm/gmem.c mm/heap.c mm/hostmap.c mm/hosttables.c mm/quota.c mm/slpt.c mm/usable.c
 
-SCHED_SRC := sched/sched.c sched/timer.c sched/timer_heap.c
+SCHED_SRC := sched/cpu_set.c sched/sched.c sched/timer.c sched/timer_heap.c
 
 DRIVERS_SRC := drivers/cmos.c drivers/cmos_time.c drivers/uart.c drivers/uart_logic.c
 
-GUESTS_SRC := guests/config.c guests/control_regs.c guests/cpu_model.c guests/crash.c guests/emul_alu.c \
-	guests/emul_decode.c guests/emulate.c guests/exit_ring.c guests/exit_words.c guests/exits.c guests/fetch.c guests/guest_acpi.c guests/guest_symbols.c \
-	guests/gwalk.c guests/insn_length.c guests/json.c guests/load_gdt.c guests/load_linux.c \
-	guests/load_multiboot.c guests/machine.c guests/modules.c guests/msr.c guests/msr_names.c guests/pvclock.c \
-	guests/serial.c guests/vcpu.c guests/vm.c guests/vm_clock.c guests/vm_memory.c \
-	guests/vm_symbols.c guests/vm_wiring.c
+GUESTS_SRC := guests/config.c \
+	guests/control_regs.c \
+	guests/cpu_model.c \
+	guests/crash.c \
+	guests/elf.c \
+	guests/emul_alu.c \
+	guests/emul_decode.c \
+	guests/emulate.c \
+	guests/exit_ring.c \
+	guests/exit_words.c \
+	guests/exits.c \
+	guests/fetch.c \
+	guests/guest_acpi.c \
+	guests/guest_acpi_loader.c \
+	guests/guest_fwcfg.c \
+	guests/guest_smbios.c \
+	guests/guest_symbols.c \
+	guests/gunzip.c \
+	guests/gwalk.c \
+	guests/insn_length.c \
+	guests/json.c \
+	guests/load.c \
+	guests/load_firmware.c \
+	guests/load_linux.c \
+	guests/load_multiboot.c \
+	guests/load_pvh.c \
+	guests/load_segments.c \
+	guests/machine.c \
+	guests/modules.c \
+	guests/msr.c \
+	guests/msr_names.c \
+	guests/pvclock.c \
+	guests/restart.c \
+	guests/serial.c \
+	guests/vcpu.c \
+	guests/vm.c \
+	guests/vm_clock.c \
+	guests/vm_firmware.c \
+	guests/vm_memory.c \
+	guests/vm_symbols.c \
+	guests/vm_wiring.c
 
-VDEV_SRC := guests/vdev/vdebugexit.c guests/vdev/vdev.c guests/vdev/vioapic.c guests/vdev/vkbc.c \
-	guests/vdev/vlapic.c guests/vdev/vlapic_regs.c guests/vdev/vlapic_state.c \
-	guests/vdev/vlapic_timer.c guests/vdev/vpci.c guests/vdev/vpic.c guests/vdev/vpit.c \
-	guests/vdev/vpm.c guests/vdev/vreset.c guests/vdev/vrtc.c guests/vdev/vrtc_calendar.c \
+VDEV_SRC := guests/vdev/vdebugexit.c \
+	guests/vdev/vdev.c \
+	guests/vdev/vfwcfg.c \
+	guests/vdev/vioapic.c \
+	guests/vdev/vkbc.c \
+	guests/vdev/vlapic.c \
+	guests/vdev/vlapic_regs.c \
+	guests/vdev/vlapic_state.c \
+	guests/vdev/vlapic_timer.c \
+	guests/vdev/vmsi.c \
+	guests/vdev/vmsix.c \
+	guests/vdev/vpci.c \
+	guests/vdev/vpci_function.c \
+	guests/vdev/vpcitest.c \
+	guests/vdev/vpic.c \
+	guests/vdev/vpiix.c \
+	guests/vdev/vpit.c \
+	guests/vdev/vpm.c \
+	guests/vdev/vreset.c \
+	guests/vdev/vrtc.c \
+	guests/vdev/vrtc_calendar.c \
 	guests/vdev/vuart.c
 
 CONSOLE_SRC := console/build_id.c console/cmd_guest.c console/cmd_host.c console/cmd_trace.c console/command.c \
@@ -85,13 +137,16 @@ TP := $(BUILD)/third-party
 
 ZYDIS_SRC := $(addprefix $(TP)/zydis/src/,Decoder.c DecoderData.c Register.c SharedData.c)
 KLIBC_SRC := $(TP)/klibc/usr/klibc/vsnprintf.c
+ZLIB_SRC := $(addprefix $(TP)/zlib/,adler32.c crc32.c inffast.c inflate.c inftrees.c zutil.c)
 
-TP_STAMPS := $(addprefix $(TP)/,zydis.stamp libzycore-dev.stamp libjsmn-dev.stamp klibc.stamp)
+TP_STAMPS := $(addprefix $(TP)/,zydis.stamp libzycore-dev.stamp libjsmn-dev.stamp klibc.stamp zlib.stamp)
 
 ZYDIS_CFLAGS := -isystem $(TP)/zydis/include -isystem $(TP)/libzycore-dev/usr/include \
 	-DZYAN_NO_LIBC -DZYDIS_STATIC_BUILD -DZYCORE_STATIC_BUILD -DZYDIS_DISABLE_FORMATTER \
 	-DZYDIS_DISABLE_ENCODER -DZYDIS_DISABLE_AVX512 -DZYDIS_DISABLE_KNC
 JSMN_CFLAGS := -isystem $(TP)/libjsmn-dev/usr/include
+# Without a C library; the integers that zlib would take from its headers.
+ZLIB_CFLAGS := -isystem $(TP)/zlib -DZ_SOLO -DZLIB_CONST -DZ_U4=unsigned '-DZ_U8=unsigned long'
 
 $(TP)/%.stamp: tools/third-party.lock tools/fetch
 	$(Q)tools/fetch --out $(TP) $*
@@ -99,6 +154,7 @@ $(TP)/%.stamp: tools/third-party.lock tools/fetch
 # The files that the stamps stand for: nothing to do but to have the stamp.
 $(ZYDIS_SRC): $(TP)/zydis.stamp ;
 $(KLIBC_SRC): $(TP)/klibc.stamp ;
+$(ZLIB_SRC): $(TP)/zlib.stamp ;
 
 # ---- flags ----
 
@@ -125,7 +181,8 @@ HV_FLAGS := -O2 -g -ffreestanding -nostdinc -isystem $(COMPILER_INCLUDE) -I. -I$
 HV_FLAGS += $(if $(DEBUG),-DSKERRY_DEBUG)
 
 DEPS       = -MMD -MP -MF $@.d
-HV_CFLAGS := -std=gnu17 $(HV_FLAGS) $(WARNINGS) -Wframe-larger-than=1280 $(JSMN_CFLAGS) $(ZYDIS_CFLAGS)
+HV_CFLAGS := -std=gnu17 $(HV_FLAGS) $(WARNINGS) -Wframe-larger-than=1280 $(JSMN_CFLAGS) $(ZYDIS_CFLAGS) \
+	$(ZLIB_CFLAGS)
 TP_CFLAGS := -std=gnu17 $(HV_FLAGS) -w
 LDFLAGS   := -nostdlib -static -z noexecstack -z max-page-size=4096 --build-id=none --fatal-warnings
 
@@ -180,7 +237,8 @@ GENERATED := $(OUT)/include/offsets.h $(OUT)/include/version.h $(BUILD)/dsdt.hex
 OBJ := $(patsubst %,$(OUT)/obj/%.o,$(basename $(SRC)))
 ZYDIS_OBJS := $(patsubst $(TP)/zydis/src/%.c,$(OUT)/obj/zydis/%.o,$(ZYDIS_SRC))
 KLIBC_OBJS := $(patsubst $(TP)/klibc/usr/klibc/%.c,$(OUT)/obj/klibc/%.o,$(KLIBC_SRC))
-ALL_OBJ := $(OBJ) $(ZYDIS_OBJS) $(KLIBC_OBJS)
+ZLIB_OBJS := $(patsubst $(TP)/zlib/%.c,$(OUT)/obj/zlib/%.o,$(ZLIB_SRC))
+ALL_OBJ := $(OBJ) $(ZYDIS_OBJS) $(KLIBC_OBJS) $(ZLIB_OBJS)
 
 $(OUT)/obj/%.o: %.c $(OUT)/flags | $(GENERATED)
 	@mkdir -p $(@D)
@@ -201,6 +259,11 @@ $(OUT)/obj/klibc/%.o: $(TP)/klibc/usr/klibc/%.c $(OUT)/flags | $(TP_STAMPS)
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(TP_CFLAGS) -Ilib/klibc $(DEPS) -c -o $@ $<
+
+$(OUT)/obj/zlib/%.o: $(TP)/zlib/%.c $(OUT)/flags | $(TP_STAMPS)
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(TP_CFLAGS) $(ZLIB_CFLAGS) $(DEPS) -c -o $@ $<
 
 # Linked twice: the second image contains the table of the first one's function symbols.
 $(OUT)/obj/symbols-0.S: tools/mksyms
@@ -238,9 +301,11 @@ $(OUT)/skerry.elf: $(OUT)/skerry.debug.elf
 HOST_CC := gcc
 UNIT := $(BUILD)/unit
 UNIT_CFLAGS := -std=gnu17 -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all \
-	-fno-omit-frame-pointer $(WARNINGS) -I. -I$(BUILD) -I$(UNIT)/include $(JSMN_CFLAGS) $(ZYDIS_CFLAGS)
+	-fno-omit-frame-pointer $(WARNINGS) -I. -I$(BUILD) -I$(UNIT)/include $(JSMN_CFLAGS) $(ZYDIS_CFLAGS) \
+	$(ZLIB_CFLAGS)
 
 ZYDIS_OBJS_HOST := $(patsubst $(TP)/zydis/src/%.c,$(UNIT)/zydis/%.o,$(ZYDIS_SRC))
+ZLIB_OBJS_HOST := $(patsubst $(TP)/zlib/%.c,$(UNIT)/zlib/%.o,$(ZLIB_SRC))
 
 include tests/unit/unit.mk
 
@@ -256,6 +321,11 @@ $(UNIT)/obj/%.o: %.c $(UNIT)/flags | $(TP_STAMPS) $(BUILD)/dsdt.hex
 	$(call say,HOSTCC)
 	$(Q)$(HOST_CC) $(UNIT_FAKE) $(UNIT_CFLAGS) $(DEPS) -c -o $@ $<
 
+$(UNIT)/obj/%.o: %.S $(UNIT)/flags
+	@mkdir -p $(@D)
+	$(call say,HOSTAS)
+	$(Q)$(HOST_CC) -c -o $@ $<
+
 # Where a test plays the processor, its headers of this folder hide those with the instructions.
 $(UNIT)/obj/arch/x86/vmx/%.o $(UNIT)/obj/tests/unit/vmx_%.o $(UNIT)/obj/tests/unit/test_vmx_%.o: \
 	UNIT_FAKE := -Itests/unit/fake
@@ -264,6 +334,11 @@ $(UNIT)/zydis/%.o: $(TP)/zydis/src/%.c $(UNIT)/flags | $(TP_STAMPS)
 	@mkdir -p $(@D)
 	$(call say,HOSTCC)
 	$(Q)$(HOST_CC) -std=gnu17 -O2 -w $(ZYDIS_CFLAGS) -isystem $(TP)/zydis/src $(DEPS) -c -o $@ $<
+
+$(UNIT)/zlib/%.o: $(TP)/zlib/%.c $(UNIT)/flags | $(TP_STAMPS)
+	@mkdir -p $(@D)
+	$(call say,HOSTCC)
+	$(Q)$(HOST_CC) -std=gnu17 -O2 -w $(ZLIB_CFLAGS) $(DEPS) -c -o $@ $<
 
 define UNIT_RULE
 $$(UNIT)/$(1): $$(UNIT)/obj/tests/unit/$(1).o $$(patsubst %.c,$$(UNIT)/obj/%.o,$$($(1)_SRC)) $$($(1)_OBJ)
@@ -275,31 +350,66 @@ $(foreach t,$(UNIT_TESTS),$(eval $(call UNIT_RULE,$(t))))
 unit: $(UNIT_BIN)
 	@tests/run unit $(UNIT_BIN)
 
+# ---- fuzzing ----
+
+# Each is one program of libFuzzer, from tests/fuzz/<name>.c and the pure sources that it needs. What
+# it finds stays in build/fuzz/.
+FUZZ_SECONDS  := 60
+FUZZ          := $(BUILD)/fuzz
+FUZZ_LOAD_SRC := tests/fuzz/fuzz_load.c guests/elf.c guests/gunzip.c guests/load.c guests/load_linux.c \
+	guests/load_multiboot.c guests/load_pvh.c guests/load_segments.c lib/reason.c mm/gmem.c
+
+$(FUZZ)/fuzz_load: $(FUZZ_LOAD_SRC) $(ZLIB_SRC) Makefile
+	@mkdir -p $(@D)
+	$(call say,CLANG)
+	$(Q)clang -std=gnu17 -g -O1 -w -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -I. \
+		$(ZLIB_CFLAGS) -o $@ $(FUZZ_LOAD_SRC) $(ZLIB_SRC)
+
+fuzz: $(FUZZ)/fuzz_load tiny-guests payloads
+	@mkdir -p $(FUZZ)/corpus
+	@tests/fuzz/make-seeds $(FUZZ)/seeds $(PAYLOAD)/vmlinuz $(addprefix $(BUILD)/guests/,pvh64.elf pvh.elf hello.elf)
+	$(FUZZ)/fuzz_load -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -timeout=10 -verbosity=1 \
+		-artifact_prefix=$(FUZZ)/ $(FUZZ)/corpus $(FUZZ)/seeds
+
 # ---- guests for the demonstration and the system tests ----
 
 PAYLOAD := $(BUILD)/payload
-KERNEL_PACKAGE := linux-image-6.1.0-50-cloud-amd64
-PAYLOADS := $(addprefix $(PAYLOAD)/,vmlinuz initrd.gz invaders.exec memtest)
+LINUX   := 6.1.0-50
+INSTALLER := usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64
 
-$(PAYLOAD)/vmlinuz: $(TP)/$(KERNEL_PACKAGE).stamp
-	@mkdir -p $(@D)
-	$(call say,COPY)
-	$(Q)cp $(TP)/$(KERNEL_PACKAGE)/boot/vmlinuz-* $@
+# One file of a package each: payload, package, file in it.
+PAYLOAD_FILES := \
+	vmlinuz:linux-image-$(LINUX)-cloud-amd64:boot/vmlinuz-$(LINUX)-cloud-amd64 \
+	vmlinuz-generic:linux-image-$(LINUX)-amd64:boot/vmlinuz-$(LINUX)-amd64 \
+	vmlinuz-686:linux-image-$(LINUX)-686.i386:boot/vmlinuz-$(LINUX)-686 \
+	vmlinuz-686-pae:linux-image-$(LINUX)-686-pae.i386:boot/vmlinuz-$(LINUX)-686-pae \
+	invaders.exec:grub-invaders:boot/invaders.exec \
+	memtest:memtest86+:boot/memtest86+x64.bin \
+	bios.bin:seabios:usr/share/seabios/bios-256k.bin \
+	linuxboot.bin:qemu-system-data:usr/share/qemu/linuxboot_dma.bin \
+	ovmf.fd:ovmf:usr/share/ovmf/OVMF.fd \
+	ipxe.lkrn:ipxe:boot/ipxe.lkrn \
+	installer-linux:debian-installer-12-netboot-amd64:$(INSTALLER)/linux \
+	installer-initrd.gz:debian-installer-12-netboot-amd64:$(INSTALLER)/initrd.gz
 
-$(PAYLOAD)/initrd.gz: $(TP)/busybox-static.stamp tools/make-initrd
+define PAYLOAD_RULE
+$$(PAYLOAD)/$(1): $$(TP)/$(2).stamp
+	@mkdir -p $$(@D)
+	$$(call say,COPY)
+	$$(Q)cp $$(TP)/$(2)/$(3) $$@
+endef
+payload_part = $(word $(1),$(subst :, ,$(2)))
+$(foreach f,$(PAYLOAD_FILES),$(eval $(call PAYLOAD_RULE,$(call payload_part,1,$(f)),$(call payload_part,2,$(f)),$(call payload_part,3,$(f)))))
+
+$(PAYLOAD)/initrd.gz: $(TP)/busybox-static.stamp
+$(PAYLOAD)/initrd-686.gz: $(TP)/busybox-static.i386.stamp
+$(PAYLOAD)/initrd.gz $(PAYLOAD)/initrd-686.gz: tools/make-initrd
 	@mkdir -p $(@D)
 	$(call say,INITRD)
-	$(Q)tools/make-initrd -o $@ --busybox $(TP)/busybox-static/bin/busybox
+	$(Q)tools/make-initrd -o $@ --busybox $(patsubst %.stamp,%,$(filter %.stamp,$^))/bin/busybox
 
-$(PAYLOAD)/invaders.exec: $(TP)/grub-invaders.stamp
-	@mkdir -p $(@D)
-	$(call say,COPY)
-	$(Q)cp $(TP)/grub-invaders/boot/invaders.exec $@
-
-$(PAYLOAD)/memtest: $(TP)/memtest86+.stamp
-	@mkdir -p $(@D)
-	$(call say,COPY)
-	$(Q)cp $(TP)/memtest86+/boot/memtest86+x64.bin $@
+PAYLOADS := $(foreach f,$(PAYLOAD_FILES),$(PAYLOAD)/$(call payload_part,1,$(f))) \
+	$(PAYLOAD)/initrd.gz $(PAYLOAD)/initrd-686.gz
 
 payloads: $(PAYLOADS)
 
@@ -334,10 +444,16 @@ run:
 
 # ---- tests ----
 
-# The tiny guests: one assembly file each. bench is there twice, for 32-bit and 64-bit mode.
-TINY_GUESTS := $(basename $(notdir $(wildcard tests/guests/*.S))) bench64
+# The tiny guests: one assembly file each. bench is there twice, for 32-bit and 64-bit mode, and pvh
+# as a file of both classes of ELF.
+TINY_GUESTS := $(basename $(notdir $(wildcard tests/guests/*.S))) bench64 pvh64
 TINY_ELF    := $(TINY_GUESTS:%=$(BUILD)/guests/%.elf)
-TINY_DEPS   := tests/guests/guest.h tests/guests/checks.h tests/guests/guest.ld Makefile
+TINY_DEPS   := tests/guests/guest.h tests/guests/checks.h tests/guests/guest.ld tests/guests/pvh.ld Makefile
+
+$(BUILD)/guests/pvh64.o: tests/guests/pvh.S $(TINY_DEPS)
+	@mkdir -p $(@D)
+	$(call say,AS)
+	$(Q)gcc -m64 -DELF64 -c -o $@ $<
 
 $(BUILD)/guests/%64.o: tests/guests/%.S $(TINY_DEPS)
 	@mkdir -p $(@D)
@@ -351,7 +467,10 @@ $(BUILD)/guests/%.o: tests/guests/%.S $(TINY_DEPS)
 
 $(BUILD)/guests/%.elf: $(BUILD)/guests/%.o
 	$(call say,LD)
-	$(Q)$(LD) -m elf_i386 -z max-page-size=4096 --fatal-warnings -T tests/guests/guest.ld -o $@ $<
+	$(Q)$(LD) -m $(or $(GUEST_ELF),elf_i386) -z max-page-size=4096 --fatal-warnings -T $(or $(GUEST_LD),tests/guests/guest.ld) -o $@ $<
+
+$(BUILD)/guests/pvh.elf $(BUILD)/guests/pvh64.elf: GUEST_LD := tests/guests/pvh.ld
+$(BUILD)/guests/pvh64.elf: GUEST_ELF := elf_x86_64
 
 # A list of symbols for `trace`.
 $(BUILD)/guests/%.map: $(BUILD)/guests/%.elf
@@ -381,8 +500,32 @@ test-long:
 	@$(SETUP_STEP)
 	@tests/run long
 
-bench: gcc-builds tiny-guests
-	@tests/bench/run
+# What the bench adds to QEMU, and the programs that its Linux runs.
+BENCH       := $(BUILD)/bench
+BENCH_FLAGS := -std=gnu17 -O2 $(WARNINGS)
+
+$(BENCH)/marks.so: tests/bench/marks.c Makefile
+	@mkdir -p $(@D)
+	$(call say,HOSTCC)
+	$(Q)$(HOST_CC) $(BENCH_FLAGS) -shared -fPIC -fvisibility=hidden -o $@ $<
+
+$(BENCH)/init: tests/bench/init.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)gcc $(BENCH_FLAGS) -ffreestanding -fno-stack-protector -nostdlib -static -o $@ $<
+
+$(BENCH)/tiny: tests/bench/tiny.S Makefile
+	@mkdir -p $(@D)
+	$(call say,AS)
+	$(Q)gcc -nostdlib -static -o $@ $<
+
+bench: gcc-builds tiny-guests $(addprefix $(BENCH)/,marks.so init tiny) $(PAYLOAD)/vmlinuz-generic \
+		$(TP)/busybox-static.stamp
+	@tests/bench/run $(BENCH_ARGS)
+
+# The same, and the document's tables and plots made anew.
+bench-update:
+	@$(MAKE) --no-print-directory bench BENCH_ARGS=--update
 
 format-check:
 	@clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h' ':!tests/guests')
@@ -402,7 +545,9 @@ help:
 	@echo "make layering      which folder may use which, only"
 	@echo "make system        system tests only; TESTS='-k NAME' chooses"
 	@echo "make test-long     system tests that take long"
-	@echo "make bench         instructions per exit"
+	@echo "make bench         instructions per exit, and Linux against bare; what changed"
+	@echo "make bench-update  the same, and write the figures into docs/performance.md"
+	@echo "make fuzz          random images for the loaders, for FUZZ_SECONDS=60"
 	@echo "make demo          build/demo.iso, what 'make run' boots"
 	@echo "make payloads      the guests of demonstration and tests, to build/payload/"
 	@echo "make format-check  is the layout of the sources clang-format's?"
@@ -412,6 +557,6 @@ help:
 	@echo "QEMU_ACCEL=kvm QEMU_CPU=host   with run: on a machine with nested virtualization"
 
 FORCE:
-.PHONY: all FORCE gcc-builds tiny-guests unit payloads demo run tools layering system test test-long bench format-check clean help
+.PHONY: all FORCE gcc-builds tiny-guests unit payloads demo run tools layering system test test-long bench bench-update fuzz format-check clean help
 
 -include $(addsuffix .d,$(ALL_OBJ) $(UNIT_OBJ)) $(OUT)/offsets.d

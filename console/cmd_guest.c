@@ -16,7 +16,14 @@ static const char *serial_name(enum config_serial s)
 
 static const char *boot_name(enum config_boot b)
 {
-	return b == BOOT_LINUX ? "linux" : "multiboot";
+	static const char *const names[] = {
+		[BOOT_LINUX] = "linux",
+		[BOOT_MULTIBOOT] = "multiboot",
+		[BOOT_PVH] = "pvh",
+		[BOOT_FIRMWARE] = "firmware",
+	};
+
+	return names[b];
 }
 
 struct vm *named(const struct out *o, const struct args *a)
@@ -55,6 +62,16 @@ static void json_ending(struct json_out *j, const struct guest_view *v)
 	json_string(j, "reason", v->reason);
 }
 
+void guest_shares_json(struct json_out *j, const struct guest_view *v)
+{
+	json_uint(j, "held", v->held);
+	if (v->limit == CONFIG_NO_LIMIT)
+		json_null(j, "limit");
+	else
+		json_uint(j, "limit", v->limit);
+	json_uint(j, "reserve", v->reserve);
+}
+
 static void list_json(const struct out *o)
 {
 	struct guest_view v;
@@ -68,6 +85,7 @@ static void list_json(const struct out *o)
 		json_string(&j, "name", v.name);
 		json_string(&j, "state", guest_state_name(v.state));
 		json_uint(&j, "memory", v.memory);
+		guest_shares_json(&j, &v);
 		json_uint(&j, "vcpus", v.vcpus);
 		json_string(&j, "serial", serial_name(v.serial));
 		json_ending(&j, &v);
@@ -98,6 +116,24 @@ void cmd_list(const struct out *o, const struct args *a)
 			   format_size(v.memory, size), v.vcpus, serial_name(v.serial),
 			   ending(&v, how, sizeof(how)));
 	}
+}
+
+static bool is_all(const struct cpu_set *set)
+{
+	struct cpu_set all = cpu_set_all();
+
+	return !memcmp(set, &all, sizeof(all));
+}
+
+static const char *affinity_text(const struct guest_view *v, char text[CONFIG_STRING_MAX])
+{
+	cpu_set_format(&v->affinity, text, CONFIG_STRING_MAX);
+	return text;
+}
+
+static const char *then_name(enum config_then then)
+{
+	return then == THEN_RESTART ? "restart" : "stop";
 }
 
 /* The last time that a vCPU left the guest; false: it did not so far. */
@@ -144,6 +180,7 @@ static void last_exit_text(const struct out *o, struct vm *vm, unsigned vcpu)
 
 static void info_json(const struct out *o, struct vm *vm, const struct guest_view *v)
 {
+	char cpus[CONFIG_STRING_MAX];
 	struct json_out j;
 
 	json_init(&j, o->put, o->ctx);
@@ -154,6 +191,18 @@ static void info_json(const struct out *o, struct vm *vm, const struct guest_vie
 	json_string(&j, "boot", boot_name(v->boot));
 	json_uint(&j, "memory", v->memory);
 	json_uint(&j, "overhead", v->overhead);
+	guest_shares_json(&j, v);
+	if (is_all(&v->affinity))
+		json_null(&j, "affinity");
+	else
+		json_string(&j, "affinity", affinity_text(v, cpus));
+	json_string(&j, "on_crash", then_name(v->on_crash));
+	json_string(&j, "on_reset", then_name(v->on_reset));
+	json_uint(&j, "restarts", v->restarts);
+	if (v->state == GUEST_WAITING)
+		json_uint(&j, "restart_in_ns", v->restart_in_ns);
+	else
+		json_null(&j, "restart_in_ns");
 	json_string(&j, "serial", serial_name(v->serial));
 	json_uint(&j, "uptime_ns", v->uptime_ns);
 	json_array(&j, "vcpus");
@@ -176,7 +225,7 @@ void cmd_info(const struct out *o, const struct args *a)
 {
 	struct vm *vm = named(o, a);
 	struct guest_view v;
-	char buf[32], size[24];
+	char buf[32], size[24], cpus[CONFIG_STRING_MAX];
 
 	if (!vm)
 		return;
@@ -190,10 +239,21 @@ void cmd_info(const struct out *o, const struct args *a)
 		out_printf(o, "status:   %u\n", v.status);
 	if (v.reason[0])
 		out_printf(o, "reason:   %s\n", v.reason);
+	if (v.state == GUEST_WAITING)
+		out_printf(o, "waits:    %s until it boots again\n",
+			   format_duration(v.restart_in_ns, buf));
 	out_printf(o, "boot:     %s\n", boot_name(v.boot));
 	out_printf(o, "memory:   %s", format_size(v.memory, size));
 	out_printf(o, ", and %llu KiB of the hypervisor's\n",
 		   (unsigned long long)((v.overhead + KIB - 1) / KIB));
+	if (v.limit != CONFIG_NO_LIMIT)
+		out_printf(o, "limit:    %s\n", format_size(v.limit, size));
+	if (v.reserve)
+		out_printf(o, "reserve:  %s\n", format_size(v.reserve, size));
+	if (!is_all(&v.affinity))
+		out_printf(o, "affinity: CPU %s\n", affinity_text(&v, cpus));
+	out_printf(o, "restarts: %llu; after a crash: %s, after a reset: %s\n",
+		   (unsigned long long)v.restarts, then_name(v.on_crash), then_name(v.on_reset));
 	out_printf(o, "serial:   %s\n", serial_name(v.serial));
 	out_printf(o, "uptime:   %s\n", format_duration(v.uptime_ns, buf));
 	for (uint32_t i = 0; i < MIN(v.vcpus, GUEST_VIEW_VCPUS); i++) {

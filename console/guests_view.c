@@ -14,7 +14,8 @@
 _Static_assert((int)GUEST_CREATED == (int)VM_CREATED && (int)GUEST_RUNNING == (int)VM_RUNNING &&
 		       (int)GUEST_PAUSED == (int)VM_PAUSED &&
 		       (int)GUEST_STOPPED == (int)VM_STOPPED &&
-		       (int)GUEST_CRASHED == (int)VM_CRASHED,
+		       (int)GUEST_CRASHED == (int)VM_CRASHED &&
+		       (int)GUEST_WAITING == (int)VM_WAITING,
 	       "the same states in the same order");
 
 struct vm *guest_next(struct vm *prev)
@@ -40,7 +41,8 @@ const char *guest_state_name(enum guest_state state)
 static uint32_t cpu_of(const struct vcpu *v)
 {
 	for (uint32_t i = 0; i < n_cpus; i++)
-		if (__atomic_load_n(&percpus[i]->vcpu, __ATOMIC_RELAXED) == v)
+		if (__atomic_load_n(&percpus[i]->vcpu, __ATOMIC_RELAXED) == v &&
+		    __atomic_load_n(&v->running_since, __ATOMIC_RELAXED))
 			return i;
 	return GUEST_NO_CPU;
 }
@@ -52,6 +54,15 @@ void guest_look(struct vm *vm, struct guest_view *out)
 	out->state = (enum guest_state)vm->state;
 	out->memory = vm->config->memory;
 	out->overhead = vm->has_resources ? vm->overhead : 0;
+	out->limit = vm->config->limit;
+	out->reserve = vm->quota.reserve * PAGE_SIZE;
+	out->affinity = vm->config->affinity;
+	out->on_crash = vm->config->on_crash;
+	out->on_reset = vm->config->on_reset;
+	out->held = vm->quota.held * PAGE_SIZE;
+	out->restarts = vm->resets;
+	if (vm->state == VM_WAITING)
+		out->restart_in_ns = vm->restart_at - MIN(vm->restart_at, uptime_ns());
 	out->vcpus = vm->config->vcpus;
 	out->has_status = vm->has_status;
 	out->status = vm->status;

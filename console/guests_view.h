@@ -20,6 +20,7 @@ enum guest_state {
 	GUEST_PAUSED,
 	GUEST_STOPPED,
 	GUEST_CRASHED,
+	GUEST_WAITING, /* boots again by itself soon */
 };
 
 #define GUEST_VIEW_VCPUS 16 /* vCPUs whose core is shown */
@@ -29,6 +30,12 @@ struct guest_view {
 	char name[CONFIG_NAME_MAX];
 	enum guest_state state;
 	uint64_t memory, overhead; /* bytes: RAM, and what the guest costs beyond it */
+	uint64_t limit, reserve;   /* bytes; limit CONFIG_NO_LIMIT: none */
+	struct cpu_set affinity;
+	enum config_then on_crash, on_reset;
+	uint64_t held;          /* bytes of the machine's memory that it has now */
+	uint64_t restarts;      /* since it was made known */
+	uint64_t restart_in_ns; /* GUEST_WAITING: until it boots again */
 	uint32_t vcpus;
 	bool has_status; /* it ended itself by the debug-exit port */
 	uint32_t status;

@@ -7,6 +7,9 @@
 #include "guests/gwalk.h"
 #include "guests/vm.h"
 
+#define MSR_X2APIC_EOI      0x80bu
+#define MSR_X2APIC_SELF_IPI 0x83fu
+
 /* ---- the exit ring ---- */
 
 /* To be filled with what the kind has, and committed before anything else is done for the exit. */
@@ -211,6 +214,25 @@ static __noinline enum run_outcome handle_rdmsr(struct vcpu *v, const struct vm_
 	return RUN_CONTINUE;
 }
 
+/* The two writes of which an x2APIC guest's interrupts are full. False: it is another one. */
+static inline bool write_x2apic(struct vcpu *v, uint32_t msr, uint64_t value)
+{
+	struct vlapic *l = v->lapic;
+
+	if (msr == MSR_X2APIC_EOI && !value && vlapic_is_x2apic(l)) {
+		vlapic_eoi(l);
+		if (vlapic_has_waiting(l))
+			v->look = true;
+		return true;
+	}
+	if (msr == MSR_X2APIC_SELF_IPI && value <= UINT8_MAX && vlapic_is_x2apic(l)) {
+		vlapic_self_ipi(l, (uint8_t)value);
+		v->look = true;
+		return true;
+	}
+	return false;
+}
+
 static __noinline enum run_outcome handle_wrmsr(struct vcpu *v, const struct vm_exit *exit)
 {
 	struct exit_record *e = record(v, EXIT_MSR);
@@ -222,6 +244,8 @@ static __noinline enum run_outcome handle_wrmsr(struct vcpu *v, const struct vm_
 	e->value = value;
 	exit_ring_commit(&v->ring);
 	if (!skip(v, exit, INSN_WRMSR))
+		return RUN_CONTINUE;
+	if (write_x2apic(v, (uint32_t)gpr[GPR_RCX], value))
 		return RUN_CONTINUE;
 	v->look = true; /* it may concern the APIC */
 	if (likely(vcpu_wrmsr(v, (uint32_t)gpr[GPR_RCX], value)))
@@ -461,15 +485,18 @@ static __noinline enum run_outcome handle_memory(struct vcpu *v, const struct vm
 	e->flags = exit->memory.access | (exit->memory.delivery ? EXIT_MEMORY_DELIVERY : 0);
 	e->value = gpa;
 	exit_ring_commit(&v->ring);
-	if (unlikely(gmem_ptr(&v->vm->mem, gpa, 1))) {
-		/* All RAM is mapped with all rights. One such fault may be a stale translation. */
+	if (unlikely(gmem_ptr(&v->vm->mem, gpa, 1)) &&
+	    !((exit->memory.access & ACCESS_WRITE) && gmem_is_rom(&v->vm->mem, gpa))) {
+		/* All RAM is mapped with all rights, ROM for all but writing. One such fault may be
+		 * a stale translation. */
 		v->hv.flush_wanted = true;
 		if (v->fault_gpa != gpa)
 			v->fault_repeats = 0;
 		v->fault_gpa = gpa;
 		if (++v->fault_repeats > 2)
 			vm_end(v->vm, VM_END_CRASH, 0,
-			       "a second-level fault at 0x%llx, which is RAM, came again and again",
+			       "a second-level fault at 0x%llx, which is RAM or ROM, came again "
+			       "and again",
 			       (unsigned long long)gpa);
 		return RUN_CONTINUE;
 	}

@@ -78,6 +78,11 @@
 #define MADT_REVISION_3   3
 #define MADT_8259_PRESENT 1
 
+#define MCFG_BASE     44 /* of the one entry: its first bus is 0 and its segment 0 */
+#define MCFG_LAST_BUS 55
+#define MCFG_SIZE     60
+#define ECAM_BUS_SIZE 0x100000 /* bytes of a bus */
+
 #define POLARITY_HIGH  0x1
 #define TRIGGER_LEVEL  0xC
 #define ALL_PROCESSORS 0xFF
@@ -252,16 +257,30 @@ static uint32_t build_madt(struct area *a, unsigned n_vcpus)
 	return offset;
 }
 
-/* The table that points to the others; `width` is the size of an address: 4 (RSDT) or 8 (XSDT). */
-static uint32_t build_root(struct area *a, uint32_t width, uint32_t fadt, uint32_t madt)
+/* Where PCI's configuration window is: PCI Firmware Specification, "MCFG Table Description". */
+static uint32_t build_mcfg(struct area *a)
 {
-	uint32_t offset = take(a, HDR_SIZE + 2 * width, 16);
+	uint32_t offset = take(a, MCFG_SIZE, 16);
+	uint8_t *p = a->at + offset;
+
+	put_le64(p + MCFG_BASE, BOARD_PCI_ECAM_ADDR);
+	p[MCFG_LAST_BUS] = BOARD_PCI_ECAM_SIZE / ECAM_BUS_SIZE - 1;
+	finish(p, "MCFG", MCFG_SIZE, 1);
+	return offset;
+}
+
+/* The table that points to the others; `width` is the size of an address: 4 (RSDT) or 8 (XSDT). */
+static uint32_t build_root(struct area *a, uint32_t width, uint32_t fadt, uint32_t madt,
+			   uint32_t mcfg)
+{
+	uint32_t offset = take(a, HDR_SIZE + 3 * width, 16);
 	uint8_t *p = a->at + offset;
 
 	/* The upper half of an 8-byte address stays 0. */
 	put_le32(p + HDR_SIZE, address(fadt));
 	put_le32(p + HDR_SIZE + width, address(madt));
-	finish(p, width == 8 ? "XSDT" : "RSDT", HDR_SIZE + 2 * width, 1);
+	put_le32(p + HDR_SIZE + 2 * width, address(mcfg));
+	finish(p, width == 8 ? "XSDT" : "RSDT", HDR_SIZE + 3 * width, 1);
 	return offset;
 }
 
@@ -280,7 +299,7 @@ static void build_rsdp(uint8_t *p, uint32_t rsdt, uint32_t xsdt)
 int guest_acpi_build(struct gmem *mem, unsigned n_vcpus, uint64_t *rsdp, struct reason *why)
 {
 	struct area area = {0};
-	uint32_t first, facs, dsdt, fadt, madt, rsdt, xsdt;
+	uint32_t first, facs, dsdt, fadt, madt, mcfg, rsdt, xsdt;
 
 	if (n_vcpus < 1 || n_vcpus > GUEST_ACPI_MAX_VCPUS)
 		return refuse(why, ERR_INVALID,
@@ -298,8 +317,9 @@ int guest_acpi_build(struct gmem *mem, unsigned n_vcpus, uint64_t *rsdp, struct 
 	dsdt = build_dsdt(&area);
 	fadt = build_fadt(&area, facs, dsdt);
 	madt = build_madt(&area, n_vcpus);
-	rsdt = build_root(&area, 4, fadt, madt);
-	xsdt = build_root(&area, 8, fadt, madt);
+	mcfg = build_mcfg(&area);
+	rsdt = build_root(&area, 4, fadt, madt, mcfg);
+	xsdt = build_root(&area, 8, fadt, madt, mcfg);
 	build_rsdp(area.at + first, rsdt, xsdt);
 	*rsdp = address(first);
 	return 0;

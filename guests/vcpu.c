@@ -121,13 +121,10 @@ static void vcpu_load(struct vcpu *v)
 	if (v->vm->model.has_rdtscp)
 		wrmsr(MSR_TSC_AUX, v->tsc_aux);
 	cpu->vcpu = v;
-	__atomic_store_n(&v->loaded_at, rdtsc(), __ATOMIC_RELAXED);
 }
 
 static void vcpu_put(struct vcpu *v)
 {
-	__atomic_store_n(&v->run_ticks, v->run_ticks + rdtsc() - v->loaded_at, __ATOMIC_RELAXED);
-	__atomic_store_n(&v->loaded_at, 0, __ATOMIC_RELAXED);
 	fpu_save(v->fpu, &v->xcr0);
 	v->dr[0] = read_dr0();
 	v->dr[1] = read_dr1();
@@ -137,9 +134,22 @@ static void vcpu_put(struct vcpu *v)
 	this_cpu()->vcpu = NULL;
 }
 
+static void turn_begins(struct vcpu *v)
+{
+	__atomic_store_n(&v->running_since, rdtsc(), __ATOMIC_RELAXED);
+}
+
+static void turn_ends(struct vcpu *v)
+{
+	uint64_t ticks = v->run_ticks + rdtsc() - v->running_since;
+
+	__atomic_store_n(&v->run_ticks, ticks, __ATOMIC_RELAXED);
+	__atomic_store_n(&v->running_since, 0, __ATOMIC_RELAXED);
+}
+
 uint64_t vcpu_run_ticks(const struct vcpu *v)
 {
-	uint64_t since = __atomic_load_n(&v->loaded_at, __ATOMIC_RELAXED);
+	uint64_t since = __atomic_load_n(&v->running_since, __ATOMIC_RELAXED);
 	uint64_t ticks = __atomic_load_n(&v->run_ticks, __ATOMIC_RELAXED);
 
 	return since ? ticks + (rdtsc() - since) : ticks;
@@ -323,7 +333,8 @@ static void core_take_requests(struct percpu *cpu, void (*work)(void))
 		work();
 }
 
-/* One turn of a vCPU. One that was only preempted stays loaded: it is likely the next to run. */
+/* One turn of a vCPU. It stays loaded until another one's turn comes or it is parked, since it is
+ * likely to be the next that runs here, above all if it only waits for an interrupt. */
 static void core_run(struct vcpu *v)
 {
 	enum run_outcome outcome;
@@ -333,18 +344,25 @@ static void core_run(struct vcpu *v)
 	/* of what the core did since a guest ran on it */
 	if (mitigations.l1d_flush)
 		l1d_flush();
+	turn_begins(v);
 	outcome = vcpu_run(v);
+	turn_ends(v);
 	/* from here on returns are executed whose calls were made before guests ran */
 	if (mitigations.rsb_fill)
 		rsb_fill();
-	if (outcome == RUN_PREEMPTED) {
+	switch (outcome) {
+	case RUN_PARKED:
+		vcpu_put(v);
+		sched_put_back(&v->sched, SCHED_PARKED);
+		__atomic_store_n(&v->parked, true, __ATOMIC_RELEASE);
+		return;
+	case RUN_HALTED:
+		sched_put_back(&v->sched, SCHED_BLOCKED);
+		return;
+	default:
 		sched_put_back(&v->sched, SCHED_QUEUED);
 		return;
 	}
-	vcpu_put(v);
-	sched_put_back(&v->sched, outcome == RUN_PARKED ? SCHED_PARKED : SCHED_BLOCKED);
-	if (outcome == RUN_PARKED)
-		__atomic_store_n(&v->parked, true, __ATOMIC_RELEASE);
 }
 
 void core_main(void (*work)(void))
@@ -358,7 +376,7 @@ void core_main(void (*work)(void))
 		core_take_requests(cpu, work);
 		e = sched_next();
 		v = e ? container_of(e, struct vcpu, sched) : NULL;
-		if (cpu->vcpu && cpu->vcpu != v)
+		if (v && cpu->vcpu && cpu->vcpu != v)
 			vcpu_put(cpu->vcpu);
 		if (v)
 			core_run(v);
@@ -436,6 +454,9 @@ static void entry_state(const struct guest_entry *entry, struct vcpu_state *s)
 	for (unsigned i = SEG_ES; i <= SEG_GS; i++)
 		s->seg[i] = (struct segment_state){
 			.limit = UINT32_MAX, .selector = LOAD_DATA_SELECTOR, .attr = data};
+	/* "x86/HVM direct boot ABI" asks for this limit; the other protocols say nothing about TR
+	 */
+	s->seg[SEG_TR].limit = 0x67;
 	s->seg[SEG_CS].selector = LOAD_CODE_SELECTOR;
 	s->seg[SEG_CS].attr = code;
 	s->gdtr = (struct table_state){.base = entry->gdt_base, .limit = entry->gdt_limit};
@@ -467,6 +488,8 @@ int vcpu_reset(struct vcpu *v, const struct guest_entry *entry, struct reason *w
 	vlapic_init(v->lapic, &v->lapic_host, v->id, v->id == 0);
 	hv->vcpu_init(&v->hv);
 	vcpu_tsc_changed(v);
+	if (entry->reset)
+		return 0;
 	hv->get_state(&v->hv, &s);
 	entry_state(entry, &s);
 	return hv->set_state(&v->hv, &s, why);

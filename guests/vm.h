@@ -23,11 +23,14 @@
 #include "guests/exit_ring.h"
 #include "guests/guest_symbols.h"
 #include "guests/insn.h"
+#include "guests/guest_fwcfg.h"
 #include "guests/load.h"
 #include "guests/machine.h"
 #include "guests/pvclock.h"
+#include "guests/restart.h"
 #include "guests/serial.h"
 #include "guests/vdev/vlapic.h"
+#include "mm/quota.h"
 #include "mm/slpt.h"
 #include "sched/sched.h"
 #include "sched/timer.h"
@@ -42,6 +45,7 @@ enum vm_state {
 	VM_PAUSED,
 	VM_STOPPED, /* ended; its memory is kept for inspection */
 	VM_CRASHED, /* likewise, and something went wrong */
+	VM_WAITING, /* will boot again by itself, after a delay */
 };
 
 /* What other cores and interrupt handlers ask of a vCPU; taken before each entry. */
@@ -90,9 +94,9 @@ struct vcpu {
 
 	uint64_t exits[EXIT_KIND_COUNT]; /* [v] read by anybody */
 	uint64_t injected;               /* [v] */
-	uint64_t run_ticks;    /* [v] TSC ticks on cores, without the present stay; atomic */
-	uint64_t loaded_at;    /* [v] its begin; 0: not loaded; atomic */
-	struct exit_ring ring; /* [v] read by anybody */
+	uint64_t run_ticks;     /* [v] TSC ticks on cores, without the present turn; atomic */
+	uint64_t running_since; /* [v] that turn's begin; 0: it has none; atomic */
+	struct exit_ring ring;  /* [v] read by anybody */
 };
 
 /* How a guest ended, noted by a vCPU for the boot CPU. */
@@ -118,8 +122,9 @@ struct vm {
 	struct hv_vm hv;
 	struct slpt slpt;
 	struct gmem mem;
-	struct cpu_model model; /* [c] */
-	struct machine machine; /* [m] */
+	struct guest_fwcfg *fwcfg; /* [b] items that machine.fwcfg shows */
+	struct cpu_model model;    /* [c] */
+	struct machine machine;    /* [m] */
 	struct vdev_host vdev_host;
 	struct serial_port serial;
 	struct vcpu *vcpus[VM_MAX_VCPUS];
@@ -133,11 +138,15 @@ struct vm {
 	uint64_t wall_at_zero; /* seconds since 1970 at guest time 0 */
 
 	struct vm_ending ending;
-	bool has_status;      /* [b] it ended by the debug-exit port */
-	uint32_t status;      /* [b] */
-	struct reason reason; /* [b] why it stands still */
-	uint64_t resets;      /* [b] */
-	uint64_t overhead;    /* bytes beyond its RAM */
+	bool has_status;               /* [b] it ended by the debug-exit port */
+	uint32_t status;               /* [b] */
+	struct reason reason;          /* [b] why it stands still */
+	uint64_t resets;               /* [b] */
+	struct quota quota;            /* [b] */
+	struct restart_policy restart; /* [b] */
+	uint64_t restart_at;           /* [b] uptime in ns at which VM_WAITING ends */
+	struct timer restart_timer;    /* wakes the boot CPU then */
+	uint64_t overhead;             /* bytes beyond its RAM */
 
 	struct guest_symbols symbols; /* [b] of vm_symbols.c */
 	bool symbols_read;            /* [b] */
@@ -154,7 +163,7 @@ void vms_autostart(void);
 /* Carries out what guests noted: power off, reset, crash. Called by the boot CPU's main loop. */
 void vms_poll(void);
 
-/* True once no guest is running or paused. */
+/* True once no guest is running, paused or waiting. */
 bool vms_idle(void);
 
 struct vm *vm_next(struct vm *prev); /* NULL: the first; NULL again after the last */
@@ -179,8 +188,12 @@ extern struct vms_verdict vms_verdict;
 
 /* ---- vm_memory.c ---- */
 
+/* Keeps aside what the guest's configuration reserves; once, before any guest is created. */
+int vm_memory_reserve(struct vm *vm, struct reason *why);
 int vm_memory_create(struct vm *vm, struct reason *why);
-void vm_memory_destroy(struct vm *vm); /* twice is fine */
+/* Books `bytes` that the guest costs beyond its RAM. */
+int vm_memory_charge(struct vm *vm, uint64_t bytes, struct reason *why);
+void vm_memory_destroy(struct vm *vm); /* twice is fine; ends all bookings, too */
 
 /* ---- vm_symbols.c ---- */
 
@@ -215,6 +228,17 @@ void vcpu_release(struct vcpu *v);
 /* Runs vCPUs on this core for ever. `work` is called between them, with interrupts on, when
  * CORE_CONSOLE was asked of this core; NULL on all but the boot CPU. */
 void core_main(void (*work)(void)) __noreturn;
+
+/* ---- vm_firmware.c ---- */
+
+/* Memory for the items of the firmware configuration device. */
+int vm_firmware_create(struct vm *vm, struct reason *why);
+
+/* Makes the items of the firmware configuration device; the ACPI tables are in the guest's RAM
+ * already. */
+int vm_firmware_build(struct vm *vm, struct reason *why);
+void vm_firmware_free(struct vm *vm);
+void vm_smbios_info(const struct vm *vm, struct smbios_info *out);
 
 /* ---- wiring (vm_wiring.c): what devices and APICs ask of the machine's surroundings ---- */
 

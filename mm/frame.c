@@ -4,12 +4,15 @@
  */
 #include "mm/frame.h"
 
+#include "arch/x86/clear_pages.h"
 #include "mm/usable.h"
 #include "lib/log.h"
 #include "lib/spinlock.h"
 #include "lib/string.h"
 #include "mm/buddy.h"
 #include "mm/hostmap.h"
+
+#define LARGE_ORDER (LARGE_PAGE_SHIFT - PAGE_SHIFT)
 
 static struct spinlock lock;
 static struct buddy buddy;
@@ -58,7 +61,10 @@ struct hpa frames_alloc(unsigned order, enum frame_owner owner, bool zero)
 	spin_unlock(&lock, LOCK_FRAMES);
 	if (frame == BUDDY_NONE)
 		return HPA_NONE;
-	if (zero)
+	/* large blocks are guests' RAM: nobody reads them soon */
+	if (zero && order >= LARGE_ORDER)
+		clear_pages(map(frame), PAGE_SIZE << order);
+	else if (zero)
 		memset(map(frame), 0, PAGE_SIZE << order);
 	return HPA(frame << PAGE_SHIFT);
 }

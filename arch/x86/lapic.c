@@ -53,7 +53,7 @@ enum lapic_register {
 #define ICR_PENDING       BIT32(12)
 #define DIVIDE_BY_1       0xbu
 #define DELIVERY_TRIES    100000
-#define CALIBRATION_PER_S 100 /* 10 ms */
+#define CALIBRATION_PER_S 500 /* 2 ms */
 
 static volatile uint8_t *mmio; /* NULL in x2APIC mode */
 static bool x2apic, deadline_mode, chosen;
@@ -172,7 +172,7 @@ static void calibrate_timer(void)
 		cpu_pause();
 	to = read_point();
 	lapic_write(LAPIC_TIMER_INITIAL, 0);
-	/* 10 ms of counts are fewer than 2^32 / 100 of any clock, so the shift fits */
+	/* 2 ms of counts are fewer than 2^32 / 500 of any clock, so the shift fits */
 	count_per_tsc = ((uint64_t)(from.count - to.count) << 32) / (to.tsc - from.tsc);
 	if (!count_per_tsc) {
 		log_error("the local APIC's timer does not count: time slices and timers will be "

@@ -13,12 +13,11 @@
 #define PIT_HZ      1193182ull /* 14.31818 MHz / 12 */
 #define FS_PER_S    1000000000000000ull
 
-/* Five samples of 8 ms: the outlier of an SMI does not reach the median, and all is over in 45 ms.
- */
-#define SAMPLES         5
-#define SAMPLES_PER_S   125
+/* Three samples of 3 ms, one after the other, so that one which firmware spoiled stands out. */
+#define SAMPLES         3
+#define SAMPLES_PER_S   333
 #define READS_PER_POINT 16
-/* Reading a reference takes up to 1 us of the 8 ms; rates are taken for whole MHz within this. */
+/* Reading a reference takes up to 1 us of the 9 ms; rates are taken for whole MHz within this. */
 #define ERROR_PPM 20
 
 /* What a calibrated TSC may run at. */
@@ -67,18 +66,14 @@ static uint64_t read_pit(const struct reference *r)
 	return 0xffff - count;
 }
 
-struct point {
-	uint64_t tsc, ref;
-};
-
 /*
  * The two counters at the same moment: just when the reference ticks, between two readings of it.
  * Of several tries that with the least time in between counts, so neither a slow bus nor an
  * interruption by firmware or a hypervisor below spoils it.
  */
-static struct point read_point(const struct reference *r)
+static struct clock_point read_point(const struct reference *r)
 {
-	struct point best = {0};
+	struct clock_point best = {0};
 	uint64_t best_width = UINT64_MAX;
 
 	for (int i = 0; i < READS_PER_POINT; i++) {
@@ -101,19 +96,23 @@ static struct point read_point(const struct reference *r)
 	return best;
 }
 
-/* One sample of the TSC's rate; 0 if the reference does not run. */
-static uint64_t measure(const struct reference *r)
+/* Goes on from points[0] to points[1], a sample's length later. False: the reference stands still.
+ */
+static bool next_point(const struct reference *r, struct clock_point *points)
 {
-	uint64_t length = r->hz / SAMPLES_PER_S, start;
-	struct point from = read_point(r), to;
+	uint64_t length = r->hz / SAMPLES_PER_S, start = rdtsc();
 
-	start = rdtsc();
-	/* a TSC runs at less than 2^34 Hz: a reference that takes that long for 8 ms has stopped */
-	while (((r->read(r) - from.ref) & r->mask) < length)
+	/* a TSC runs at less than 2^34 Hz: a reference that takes that long for 3 ms has stopped */
+	while (((r->read(r) - points[0].ref) & r->mask) < length)
 		if (rdtsc() - start > BIT(34) / SAMPLES_PER_S)
-			return 0;
-	to = read_point(r);
-	return frequency_from(to.tsc - from.tsc, (to.ref - from.ref) & r->mask, r->hz);
+			return false;
+	points[1] = read_point(r);
+	return true;
+}
+
+static uint64_t rate(const struct reference *r, const struct clock_point *points, unsigned samples)
+{
+	return frequency_of_points(points, samples + 1, r->mask, r->hz);
 }
 
 /* ---- the references; each function fills *r, or says that there is none ---- */
@@ -173,43 +172,45 @@ static bool pit(const struct acpi_info *acpi, struct reference *r)
 }
 
 /* The first reference that runs, with one sample; 0 if none does. */
-static uint64_t find_reference(const struct acpi_info *acpi, struct reference *r)
+static uint64_t find_reference(const struct acpi_info *acpi, struct reference *r,
+			       struct clock_point *points)
 {
 	static bool (*const kinds[])(const struct acpi_info *, struct reference *) = {pm_timer,
 										      hpet, pit};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++) {
-		uint64_t hz = kinds[i](acpi, r) ? measure(r) : 0;
-
-		if (hz >= MIN_HZ)
-			return hz;
+		if (!kinds[i](acpi, r))
+			continue;
+		points[0] = read_point(r);
+		if (next_point(r, points) && rate(r, points, 1) >= MIN_HZ)
+			return rate(r, points, 1);
 	}
 	return 0;
 }
 
 /*
  * What CPUID says is exact, but may not be meant: emulators pass on the leaf of the CPU that they
- * model. So it must agree with one sample to a hundredth. Otherwise the median of several samples
- * counts.
+ * model. So it must agree with one sample to a hundredth. Otherwise all samples count.
  */
 static uint64_t calibrate(const struct acpi_info *acpi, const struct cpu_features *f)
 {
+	struct clock_point points[SAMPLES + 1];
+	uint64_t first, by_cpuid;
 	struct reference r;
-	uint64_t samples[SAMPLES], by_cpuid;
 
 	by_cpuid = frequency_from(f->tsc_ratio_num, f->tsc_ratio_den, f->crystal_hz);
-	samples[0] = find_reference(acpi, &r);
+	first = find_reference(acpi, &r, points);
 	tsc_source = "CPUID";
 	if (by_cpuid >= MIN_HZ && by_cpuid <= MAX_HZ &&
-	    (!samples[0] ||
-	     (samples[0] >= by_cpuid - by_cpuid / 100 && samples[0] <= by_cpuid + by_cpuid / 100)))
+	    (!first || (first >= by_cpuid - by_cpuid / 100 && first <= by_cpuid + by_cpuid / 100)))
 		return by_cpuid;
-	if (!samples[0])
+	if (!first)
 		return 0;
 	tsc_source = r.name;
 	for (unsigned i = 1; i < SAMPLES; i++)
-		samples[i] = measure(&r);
-	return snap_frequency(median(samples, SAMPLES), ERROR_PPM);
+		if (!next_point(&r, points + i))
+			return 0;
+	return snap_frequency(rate(&r, points, SAMPLES), ERROR_PPM);
 }
 
 void tsc_calibrate(const struct acpi_info *acpi)

@@ -3,6 +3,8 @@
  */
 #include "arch/x86/tsc_math.h"
 
+#define DISAGREEMENT 5000 /* one part in as many */
+
 /* floor(a * 2^64 / b) for a < b, by long division: no 128-bit division routine is linked. */
 static uint64_t fraction_bits(uint64_t a, uint64_t b)
 {
@@ -64,7 +66,8 @@ uint64_t frequency_from(uint64_t ticks, uint64_t ref_ticks, uint64_t ref_hz)
 	return whole + (rest >= ref_ticks - rest);
 }
 
-uint64_t median(uint64_t *samples, unsigned n)
+/* The middle of n samples; sorts them. */
+static uint64_t median(uint64_t *samples, unsigned n)
 {
 	for (unsigned i = 1; i < n; i++) {
 		uint64_t v = samples[i];
@@ -75,6 +78,23 @@ uint64_t median(uint64_t *samples, unsigned n)
 		samples[j] = v;
 	}
 	return samples[n / 2];
+}
+
+uint64_t frequency_of_points(const struct clock_point *points, unsigned n, uint64_t mask,
+			     uint64_t ref_hz)
+{
+	uint64_t samples[CLOCK_POINTS_MAX] = {0}, ref = 0, whole, middle, off;
+
+	for (unsigned i = 0; i + 1 < n; i++) {
+		uint64_t advanced = (points[i + 1].ref - points[i].ref) & mask;
+
+		samples[i] = frequency_from(points[i + 1].tsc - points[i].tsc, advanced, ref_hz);
+		ref += advanced;
+	}
+	whole = frequency_from(points[n - 1].tsc - points[0].tsc, ref, ref_hz);
+	middle = median(samples, n - 1);
+	off = whole > middle ? whole - middle : middle - whole;
+	return off <= middle / DISAGREEMENT ? whole : middle;
 }
 
 uint64_t snap_frequency(uint64_t hz, uint32_t ppm)

@@ -30,8 +30,21 @@ uint64_t tick_scale_apply(const struct tick_scale *s, uint64_t x);
  * advanced ref_ticks; 0 if ref_ticks is 0. Rounded to the nearest. */
 uint64_t frequency_from(uint64_t ticks, uint64_t ref_ticks, uint64_t ref_hz);
 
-/* The middle of n samples (n from 1 to 16; sorts them). */
-uint64_t median(uint64_t *samples, unsigned n);
+/* Two clocks, read at the same moment. */
+struct clock_point {
+	uint64_t tsc, ref;
+};
+
+#define CLOCK_POINTS_MAX 16
+
+/*
+ * Frequency in Hz of the TSC by n points (2 to CLOCK_POINTS_MAX), between two of which the
+ * reference, whose counter wraps at `mask`, advances by less than that. All of the time from the
+ * first to the last counts, unless the stretches in between disagree (by more than 200 millionths:
+ * something held the CPU up at a point): then the middle one of their rates. 0: it stands still.
+ */
+uint64_t frequency_of_points(const struct clock_point *points, unsigned n, uint64_t mask,
+			     uint64_t ref_hz);
 
 /* `hz`, or the nearest whole MHz if that is within `ppm` millionths, the measuring error. */
 uint64_t snap_frequency(uint64_t hz, uint32_t ppm);

@@ -12,14 +12,27 @@
  */
 #include "guests/vdev/vlapic_parts.h"
 
-/* The highest vector in ISR, TMR or IRR (`base`), or -1. */
-static int16_t highest(const struct vlapic *l, unsigned base)
+/* Which of the 8 registers from `base` (ISR or IRR) have a bit set. */
+static uint8_t words_in_use(const struct vlapic *l, unsigned base)
 {
-	for (unsigned i = 8; i-- > 0;) {
+	uint8_t words = 0;
+
+	for (unsigned i = 0; i < 8; i++)
+		words |= (uint8_t)(lapic_get(l, base + 16 * i) ? BIT32(i) : 0);
+	return words;
+}
+
+/* The highest vector in them, or -1. One of the `words` may be empty again, that of an interrupt
+ * which was taken. */
+static int16_t highest(const struct vlapic *l, unsigned base, uint8_t *words)
+{
+	while (*words) {
+		unsigned i = 31u - (unsigned)__builtin_clz(*words);
 		uint32_t word = lapic_get(l, base + 16 * i);
 
 		if (word)
 			return (int16_t)(32 * i + 31u - (unsigned)__builtin_clz(word));
+		*words = (uint8_t)(*words & ~BIT32(i));
 	}
 	return -1;
 }
@@ -52,7 +65,8 @@ void vlapic_update(struct vlapic *l)
 void vlapic_collect(struct vlapic *l)
 {
 	(void)__atomic_exchange_n(&l->posted, 0, __ATOMIC_SEQ_CST);
-	l->irr_top = highest(l, LAPIC_IRR);
+	l->irr_words = words_in_use(l, LAPIC_IRR);
+	l->irr_top = highest(l, LAPIC_IRR, &l->irr_words);
 	vlapic_update(l);
 }
 
@@ -60,13 +74,14 @@ void vlapic_sync(struct vlapic *l)
 {
 	lapic_set(l, LAPIC_ID, vlapic_is_x2apic(l) ? l->id : l->id << 24);
 	lapic_set(l, LAPIC_VERSION, VLAPIC_VERSION);
-	l->isr_top = highest(l, LAPIC_ISR);
+	l->isr_words = words_in_use(l, LAPIC_ISR);
+	l->isr_top = highest(l, LAPIC_ISR, &l->isr_words);
 	vlapic_collect(l);
 	vlapic_timer_update(l);
 }
 
-/* Sets the bits of a legal vector. */
-static bool request(struct vlapic *l, uint8_t vector, bool level)
+/* Sets the bits of a legal vector. False: it was requested already. */
+static bool set_request(struct vlapic *l, uint8_t vector, bool level)
 {
 	uint32_t *tmr = &l->regs[word_of(LAPIC_TMR, vector)];
 	uint32_t *irr = &l->regs[word_of(LAPIC_IRR, vector)];
@@ -76,11 +91,31 @@ static bool request(struct vlapic *l, uint8_t vector, bool level)
 		__atomic_fetch_or(tmr, bit, __ATOMIC_SEQ_CST);
 	else if (__atomic_load_n(tmr, __ATOMIC_RELAXED) & bit)
 		__atomic_fetch_and(tmr, ~bit, __ATOMIC_SEQ_CST);
+	return !(__atomic_fetch_or(irr, bit, __ATOMIC_SEQ_CST) & bit);
+}
 
+/* From any core. */
+static bool request(struct vlapic *l, uint8_t vector, bool level)
+{
 	/* Set already: who set it has told the owner, or is about to. */
-	if (__atomic_fetch_or(irr, bit, __ATOMIC_SEQ_CST) & bit)
-		return false;
-	return !__atomic_exchange_n(&l->posted, 1, __ATOMIC_SEQ_CST);
+	return set_request(l, vector, level) &&
+	       !__atomic_exchange_n(&l->posted, 1, __ATOMIC_SEQ_CST);
+}
+
+void vlapic_self_ipi(struct vlapic *l, uint8_t vector)
+{
+	if (vector < LOWEST_VECTOR) {
+		vlapic_error(l, ESR_SEND_VECTOR);
+		return;
+	}
+	if (!(lapic_get(l, LAPIC_SVR) & SVR_ENABLE) || !set_request(l, vector, false))
+		return;
+	/* What others post meanwhile, they announce by `posted`. */
+	l->irr_words |= (uint8_t)BIT32(vector / 32u);
+	if (vector > l->irr_top) {
+		l->irr_top = vector;
+		vlapic_update(l);
+	}
 }
 
 bool vlapic_error(struct vlapic *l, uint32_t bits)
@@ -118,7 +153,8 @@ uint8_t vlapic_accept(struct vlapic *l, uint8_t vector)
 	__atomic_fetch_and(irr, ~bit_of(vector), __ATOMIC_SEQ_CST);
 	*isr |= bit_of(vector);
 	l->isr_top = vector; /* above PPR, so above all others in service */
-	l->irr_top = highest(l, LAPIC_IRR);
+	l->isr_words |= (uint8_t)BIT32(vector / 32u);
+	l->irr_top = highest(l, LAPIC_IRR, &l->irr_words);
 	vlapic_update(l);
 	return vector;
 }
@@ -134,7 +170,7 @@ void vlapic_eoi(struct vlapic *l)
 	vector = (uint8_t)l->isr_top;
 	isr = &l->regs[word_of(LAPIC_ISR, vector)];
 	*isr &= ~bit_of(vector);
-	l->isr_top = highest(l, LAPIC_ISR);
+	l->isr_top = highest(l, LAPIC_ISR, &l->isr_words);
 	vlapic_update(l);
 	if (lapic_get(l, LAPIC_TMR + 16u * (vector / 32u)) & bit_of(vector))
 		l->host->eoi(l->host->ctx, vector);

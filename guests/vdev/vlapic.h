@@ -124,6 +124,8 @@ struct vlapic {
 	int16_t irr_top;   /* highest vector in IRR, -1: none */
 	int16_t isr_top;   /* highest vector in ISR, -1: none */
 	int16_t best;      /* what vlapic_pending() says */
+	uint8_t irr_words; /* which of IRR's registers have bits, as far as looked at */
+	uint8_t isr_words; /* which of ISR's */
 	const struct vlapic_host *host;
 };
 
@@ -227,6 +229,13 @@ static inline uint8_t vlapic_masked_class(const struct vlapic *l)
 /* The processor takes `vector`: IRR to ISR. Returns the vector that it gets: if `vector` is not (or
  * no more) deliverable, that is the spurious one, and nothing is in service. */
 uint8_t vlapic_accept(struct vlapic *l, uint8_t vector);
+
+/* The guest ends the interrupt in service. Nothing new is deliverable after it unless
+ * vlapic_has_waiting(). */
+void vlapic_eoi(struct vlapic *l);
+
+/* The guest asks for interrupt `vector` at this APIC. */
+void vlapic_self_ipi(struct vlapic *l, uint8_t vector);
 
 /* Task priority as CR8 shows it: 0 to 15. */
 static inline uint8_t vlapic_cr8(const struct vlapic *l)

@@ -53,7 +53,6 @@ bool vlapic_error(struct vlapic *l, uint32_t bits);
 /* After a change of TPR or ISR, or of the mode. */
 void vlapic_update(struct vlapic *l);
 
-void vlapic_eoi(struct vlapic *l);
 void vlapic_write_svr(struct vlapic *l, uint32_t val);
 
 /* Timer registers. */

@@ -85,14 +85,6 @@ static void write_esr(struct vlapic *l)
 	lapic_set(l, LAPIC_ESR, __atomic_exchange_n(&l->errors, 0, __ATOMIC_SEQ_CST));
 }
 
-static void self_ipi(struct vlapic *l, uint8_t vector)
-{
-	if (vector < LOWEST_VECTOR)
-		vlapic_error(l, ESR_SEND_VECTOR);
-	else
-		vlapic_post(l, vector, false);
-}
-
 static void write_icr(struct vlapic *l, uint32_t low, uint32_t dest)
 {
 	unsigned mode, shorthand;
@@ -106,7 +98,7 @@ static void write_icr(struct vlapic *l, uint32_t low, uint32_t dest)
 	case APIC_FIXED:
 	case APIC_LOWEST:
 		if (shorthand == APIC_SHORT_SELF)
-			self_ipi(l, low & ICR_VECTOR);
+			vlapic_self_ipi(l, low & ICR_VECTOR);
 		else if ((low & ICR_VECTOR) < LOWEST_VECTOR)
 			vlapic_error(l, ESR_SEND_VECTOR);
 		else
@@ -261,7 +253,7 @@ bool vlapic_msr_write(struct vlapic *l, uint32_t msr, uint64_t val)
 		vlapic_eoi(l);
 		break;
 	case LAPIC_SELF_IPI:
-		self_ipi(l, low & ICR_VECTOR);
+		vlapic_self_ipi(l, low & ICR_VECTOR);
 		break;
 	case LAPIC_ESR:
 		write_esr(l);

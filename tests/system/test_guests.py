@@ -45,6 +45,15 @@ def test_checks(boot, platform, name):
     assert machine.wait() == "ok"
 
 
+def test_pci_device(boot):
+    machine = boot(skerry.config(tiny("pci_device", serial="console",
+                                      devices={"debug_exit": True, "test_device": True})),
+                   files("pci_device"), cpus=2)
+    machine.expect("guest pci-device (stopped|crashed): ")
+    machine.expect_text("it ended with status 0\r")
+    assert machine.wait() == "ok"
+
+
 @pytest.mark.parametrize("width, status", [
     ("1", 0x2a), ("2", 0x562a), ("4", 0x1234562a)])
 def test_width_of_the_debug_exit_port(boot, width, status):

@@ -486,6 +486,123 @@ static void test_memory(void **state)
 	}
 }
 
+/* ---- PCI ---- */
+
+#define ECAM_BRIDGE 0xe0000000
+#define ECAM_DEVICE 0xe0028000
+
+static uint64_t load(uint64_t gpa, unsigned size)
+{
+	return machine_mmio_read(&board.m, gpa, size);
+}
+
+static void store(uint64_t gpa, unsigned size, uint64_t value)
+{
+	machine_mmio_write(&board.m, gpa, size, value);
+}
+
+static void add_pci_device(uint32_t memory, uint32_t io)
+{
+	machine_add_test_device(&board.m);
+	store(ECAM_DEVICE + 0x10, 4, memory);
+	store(ECAM_DEVICE + 0x14, 4, io);
+	store(ECAM_DEVICE + 0x04, 2, 7);
+}
+
+static void test_pci_device(void **state)
+{
+	(void)state;
+	/* Not there unless it is asked for, which is no access to nothing. */
+	assert_int_equal(load(ECAM_BRIDGE, 4), 0x12378086);
+	assert_int_equal(load(ECAM_DEVICE, 4), 0xffffffff);
+	store(ECAM_DEVICE + 4, 4, 7);
+	assert_int_equal(load(0xefffffff, 1), 0xff);
+	assert_int_equal(board.m.unknown_memory, 0);
+	add_pci_device(0xc0000000, 0x1000);
+	assert_int_equal(load(ECAM_DEVICE, 4), 0x10f01af4);
+	out(0xcf8, 4, 0x80002800);
+	assert_int_equal(in(0xcfc, 4), 0x10f01af4);
+	/* Its regions, at the first address and port that there can be. */
+	assert_int_equal(load(0xc0000000, 4), 0x59524b53);
+	assert_int_equal(in(0x1000, 4), 0x59524b53);
+	out(0x1041, 2, 0x12345678);
+	assert_int_equal(in(0x1050, 1), 0x78);
+	assert_int_equal(in(0x1050, 4), 0x5678);
+	store(0xc0000fff, 1, 0x1ff);
+	assert_int_equal(load(0xc0000040, 8), 0xff);
+	assert_int_equal(board.m.unknown_memory, 0);
+	assert_int_equal(board.m.unknown_ports, 0);
+	/* Over its ends. */
+	assert_int_equal(in(0xfff, 4), 0xffffffff);
+	assert_int_equal(in(0x107e, 4), 0xffffffff);
+	out(0xffd, 4, 0);
+	out(0x107f, 2, 0);
+	assert_int_equal(board.m.unknown_ports, 4);
+	assert_int_equal(in(0x1018, 4), 2);
+	assert_int_equal(in(0x101c, 4), 1);
+	/* The whole board is set up anew without it. */
+	machine_init(&board.m, &board_host, true, WALL, 512 * MIB, 0);
+	assert_int_equal(load(ECAM_DEVICE, 4), 0xffffffff);
+}
+
+/* What is the board's goes before regions of PCI functions. */
+static void test_pci_overlaps(void **state)
+{
+	static const uint32_t boards[] = {0xfec00000, 0xfec01000, 0xfed00000,
+					  0xfee00000, 0xfffff000, ECAM_BRIDGE};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(boards); i++) {
+		add_pci_device(boards[i], 0x1000);
+		assert_int_not_equal(load(boards[i], 4), 0x59524b53);
+		store(boards[i] + 0x28, 4, 1); /* would assert its wire */
+		assert_int_equal(in(0x1028, 4), 0);
+		start(true);
+	}
+	add_pci_device(0x80000000, 0x380); /* with the UART */
+	assert_int_equal(load(0x80000000, 4), 0x59524b53);
+	assert_int_equal(in(0x3fd, 1), 0x60);
+	assert_int_equal(in(0x380, 4), 0xffffffff);
+	for (unsigned port = 0; port < 0x1000; port += 0x80) {
+		store(ECAM_DEVICE + 0x14, 4, port);
+		assert_int_not_equal(in((uint16_t)port, 4), 0x59524b53);
+		out(0xcf8, 4, 0x80000000);
+		assert_int_equal(in(0xcfc, 4), 0x12378086);
+	}
+	assert_int_equal(load(0x80000018, 4), 0); /* no port access came to it */
+	/* Above 4 GiB there is nothing else. */
+	store(ECAM_DEVICE + 0x18, 8, 0x7fc0000000);
+	assert_int_equal(load(0x7fc000000c, 4), 1);
+	assert_int_equal(load(0xc000000c, 4), 0xffffffff);
+}
+
+static void test_pci_interrupt(void **state)
+{
+	(void)state;
+	add_pci_device(0xc0000000, 0x1000);
+	store(0xfec00000, 4, 0x10 + 2 * 16);
+	store(0xfec00010, 4, 0xa061); /* a level, active low */
+	store(0xc0000028, 4, 1);
+	assert_int_equal(board.n_msi, 1);
+	assert_int_equal(board.last_data & 0xff, 0x61);
+	assert_int_equal(board.m.ioapic.lines, BIT32(16) | BIT32(10));
+	assert_int_equal(board.m.pic.chip[1].irr & 4, 4);
+	vioapic_eoi(&board.m.ioapic, 0x61);
+	assert_int_equal(board.n_msi, 2); /* still there */
+	store(0xc0000028, 4, 0);
+	vioapic_eoi(&board.m.ioapic, 0x61);
+	assert_int_equal(board.n_msi, 2);
+	assert_int_equal(board.m.ioapic.lines, 0);
+	/* A message goes the way that the I/O APIC's do. */
+	store(ECAM_DEVICE + 0x44, 4, 0xfee01000);
+	store(ECAM_DEVICE + 0x4c, 2, 0x71);
+	store(ECAM_DEVICE + 0x42, 2, 1);
+	store(0xc000002c, 4, 0);
+	assert_int_equal(board.n_msi, 3);
+	assert_int_equal(board.last_addr, 0xfee01000);
+	assert_int_equal(board.last_data, 0x71);
+}
+
 /* ---- wires ---- */
 
 static void unmask_pin(unsigned pin, uint8_t vector)
@@ -595,6 +712,9 @@ int main(void)
 		cmocka_unit_test_setup(test_power, setup),
 		cmocka_unit_test_setup(test_no_debug_exit, setup),
 		cmocka_unit_test_setup(test_memory, setup),
+		cmocka_unit_test_setup(test_pci_device, setup),
+		cmocka_unit_test_setup(test_pci_overlaps, setup),
+		cmocka_unit_test_setup(test_pci_interrupt, setup),
 		cmocka_unit_test_setup(test_lines, setup),
 		cmocka_unit_test_setup(test_timer_interrupt, setup),
 		cmocka_unit_test_setup(test_deadlines, setup),

@@ -103,14 +103,40 @@ static void frequency(void **state)
 	}
 }
 
-static void median_ignores_outliers(void **state)
+/* Points of a 2 GHz TSC and a 1 MHz reference, each 3000 ticks of it after the last. */
+static void steady_points(struct clock_point *p, unsigned n, uint64_t mask)
 {
-	uint64_t one[] = {7}, five[] = {9, 1000000, 8, 0, 10}, even[] = {4, 1, 3, 2};
+	for (unsigned i = 0; i < n; i++)
+		p[i] = (struct clock_point){5000 + i * 6000000ull, (60000 + i * 3000ull) & mask};
+}
+
+static void points_of_a_steady_clock(void **state)
+{
+	struct clock_point p[4];
 
 	(void)state;
-	assert_int_equal(median(one, 1), 7);
-	assert_int_equal(median(five, 5), 9);
-	assert_int_equal(median(even, 4), 3);
+	steady_points(p, 4, UINT64_MAX);
+	assert_int_equal(frequency_of_points(p, 4, UINT64_MAX, 1000000), 2000000000);
+	assert_int_equal(frequency_of_points(p, 2, UINT64_MAX, 1000000), 2000000000);
+	steady_points(p, 4, 0xffff); /* wraps between the second and the third */
+	assert_int_equal(frequency_of_points(p, 4, 0xffff, 1000000), 2000000000);
+	p[3].tsc += 600; /* 33 millionths of the whole: an error of reading, which the length evens
+			    out */
+	assert_int_equal(frequency_of_points(p, 4, 0xffff, 1000000), 2000066667);
+	p[1] = p[2] = p[3] = p[0];
+	assert_int_equal(frequency_of_points(p, 4, 0xffff, 1000000), 0);
+}
+
+static void points_one_of_which_is_spoiled(void **state)
+{
+	(void)state;
+	for (unsigned spoiled = 1; spoiled < 4; spoiled++) {
+		struct clock_point p[4];
+
+		steady_points(p, 4, UINT64_MAX);
+		p[spoiled].tsc += 400000; /* 200 us */
+		assert_int_equal(frequency_of_points(p, 4, UINT64_MAX, 1000000), 2000000000);
+	}
 }
 
 static void snapping(void **state)
@@ -132,7 +158,8 @@ int main(void)
 		cmocka_unit_test(scale_is_monotone_and_centuries_are_right),
 		cmocka_unit_test(never_stays_never),
 		cmocka_unit_test(frequency),
-		cmocka_unit_test(median_ignores_outliers),
+		cmocka_unit_test(points_of_a_steady_clock),
+		cmocka_unit_test(points_one_of_which_is_spoiled),
 		cmocka_unit_test(snapping),
 	};
 
