@@ -476,7 +476,7 @@ $(BUILD)/guests/pvh64.elf: GUEST_ELF := elf_x86_64
 $(BUILD)/guests/%.map: $(BUILD)/guests/%.elf
 	$(Q)nm $< >$@
 
-tiny-guests: $(TINY_ELF) $(BUILD)/guests/exits.map
+tiny-guests: $(TINY_ELF) $(BUILD)/guests/exits.map $(BUILD)/guests/triple_fault.map
 
 tools:
 	@tests/run tools

@@ -11,6 +11,12 @@ struct vm;
 
 extern const struct command_set commands;
 
+struct guest_view;
+struct json_out;
+
+/* Keys of an object: what a guest holds of the machine's memory, and may hold. */
+void guest_shares_json(struct json_out *j, const struct guest_view *v);
+
 /* cmd_guest.c */
 void cmd_list(const struct out *o, const struct args *a);
 void cmd_info(const struct out *o, const struct args *a);

@@ -31,9 +31,9 @@
 
 /* A source writes while at most so many bytes wait in the UART's ring: the shell may when the
  * others may not, so that a talkative guest cannot shut the administrator out. */
-#define GUEST_WAITING 1024
-#define LOG_WAITING   (4 * KIB)
-#define SHELL_WAITING (16 * KIB)
+#define GUEST_BACKLOG 1024
+#define LOG_BACKLOG   (4 * KIB)
+#define SHELL_BACKLOG (16 * KIB)
 
 #define TASK_STEPS 64 /* of a command's task in one round */
 
@@ -127,7 +127,7 @@ static void print_log(void)
 {
 	static struct log_line line; /* large for a stack */
 
-	while (room_for(LOG_WAITING) && may_interrupt()) {
+	while (room_for(LOG_BACKLOG) && may_interrupt()) {
 		switch (log_read(&console_log.cursor, &line)) {
 		case LOG_READ_LINE:
 			if (line.level <= console_log.level)
@@ -218,7 +218,7 @@ static void drain_guests(void)
 {
 	struct vm *vm = con.turn ? con.turn : guest_next(NULL), *silent_since = NULL;
 
-	while (vm && vm != silent_since && room_for(GUEST_WAITING)) {
+	while (vm && vm != silent_since && room_for(GUEST_BACKLOG)) {
 		if (drain_one(vm))
 			silent_since = NULL;
 		else if (!silent_since)
@@ -228,7 +228,7 @@ static void drain_guests(void)
 	for (vm = guest_next(NULL); vm; vm = guest_next(vm)) {
 		struct guest_slot *slot = vm != con.attached && on_console(vm) ? slot_of(vm) : NULL;
 
-		if (slot && room_for(GUEST_WAITING) && may_interrupt())
+		if (slot && room_for(GUEST_BACKLOG) && may_interrupt())
 			guest_lines_tick(&slot->lines, con.now, show_guest_line, vm);
 	}
 }
@@ -333,7 +333,7 @@ static void notice_end(void)
 	uint8_t byte;
 
 	guest_look(con.attached, &v);
-	if (is_attachable(&v) || !room_for(LOG_WAITING))
+	if (is_attachable(&v) || !room_for(LOG_BACKLOG))
 		return;
 	if (guest_read(con.attached, &byte, 1)) {
 		terminal_guest_bytes(&con.term, &byte, 1);
@@ -504,7 +504,7 @@ static void take_input(void)
 {
 	uint8_t c;
 
-	while ((con.attached || room_for(SHELL_WAITING)) && next_byte(&c)) {
+	while ((con.attached || room_for(SHELL_BACKLOG)) && next_byte(&c)) {
 		con.input_at = con.now;
 		if (!take_byte(c))
 			break;
@@ -529,7 +529,7 @@ void console_poll(void)
 	take_input();
 	if (con.attached)
 		notice_end();
-	if (room_for(SHELL_WAITING))
+	if (room_for(SHELL_BACKLOG))
 		show_prompt();
 	uart_poll();
 }
@@ -540,7 +540,7 @@ static void flush_guests(void)
 	attach_first();
 	drain_guests();
 	for (unsigned i = 0; i < ARRAY_SIZE(con.slots); i++)
-		if (con.slots[i].vm && room_for(GUEST_WAITING))
+		if (con.slots[i].vm && room_for(GUEST_BACKLOG))
 			guest_lines_end(&con.slots[i].lines, show_guest_line, con.slots[i].vm);
 	if (con.attached)
 		notice_end();

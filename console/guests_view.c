@@ -59,7 +59,10 @@ void guest_look(struct vm *vm, struct guest_view *out)
 	out->affinity = vm->config->affinity;
 	out->on_crash = vm->config->on_crash;
 	out->on_reset = vm->config->on_reset;
+	out->held = vm->quota.held * PAGE_SIZE;
 	out->restarts = vm->resets;
+	if (vm->state == VM_WAITING)
+		out->restart_in_ns = vm->restart_at - MIN(vm->restart_at, uptime_ns());
 	out->vcpus = vm->config->vcpus;
 	out->has_status = vm->has_status;
 	out->status = vm->status;

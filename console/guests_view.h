@@ -33,7 +33,9 @@ struct guest_view {
 	uint64_t limit, reserve;   /* bytes; limit CONFIG_NO_LIMIT: none */
 	struct cpu_set affinity;
 	enum config_then on_crash, on_reset;
-	uint64_t restarts; /* since it was made known */
+	uint64_t held;          /* bytes of the machine's memory that it has now */
+	uint64_t restarts;      /* since it was made known */
+	uint64_t restart_in_ns; /* GUEST_WAITING: until it boots again */
 	uint32_t vcpus;
 	bool has_status; /* it ended itself by the debug-exit port */
 	uint32_t status;

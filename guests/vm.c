@@ -81,9 +81,11 @@ int vms_init(const struct config *config, struct reason *why)
 	for (uint32_t i = 0; i < config->n_guests; i++) {
 		struct vm *vm = heap_alloc(sizeof(*vm));
 
-		if (!vm)
+		if (!vm) {
+			vms_verdict.refused += config->n_guests - i;
 			return refuse(why, ERR_NO_MEMORY, "guest %s: no memory is left for it",
 				      config->guests[i].name);
+		}
 		vm->config = &config->guests[i];
 		if (!reserve(vm)) {
 			heap_free(vm);
@@ -295,10 +297,10 @@ static bool is_alive(const struct vm *vm)
 	return vm->state == VM_RUNNING || vm->state == VM_PAUSED;
 }
 
-/* The administrator had it boot: earlier restarts do not count any more. */
+/* The administrator has it boot: earlier restarts do not count any more. One that waits goes on
+ * waiting if it cannot boot now. */
 static void boots_anew(struct vm *vm)
 {
-	timer_cancel(&vm->restart_timer);
 	restart_fresh(&vm->restart, uptime_ns());
 }
 
@@ -463,8 +465,8 @@ static void restart(struct vm *vm)
 	vm->state = VM_WAITING;
 	vm->restart_at = now + delay;
 	timer_arm(&vm->restart_timer, percpus[0], rdtsc() + ns_to_tsc(delay));
-	log_warn("guest %s restarts for the %uth time in a row: it waits %llu s before that",
-		 vm->config->name, vm->restart.quick, (unsigned long long)(delay / NS_PER_S));
+	log_warn("guest %s waits for %llu s: this is restart number %u of a row of quick ones",
+		 vm->config->name, (unsigned long long)(delay / NS_PER_S), vm->restart.quick);
 }
 
 static void end_now(struct vm *vm, enum vm_end_kind kind)

@@ -184,6 +184,8 @@ void vpcitest_init(struct vpcitest *v, struct vpci *bus)
 
 	vpci_function_init(f, VPCI_BDF(0, VPCITEST_SLOT, 0), VPCITEST_VENDOR, VPCITEST_DEVICE,
 			   CLASS_OTHER, REVISION);
+	pci_put(f->fresh, PCI_SUBSYSTEM_VENDOR, 2, VPCITEST_VENDOR);
+	pci_put(f->fresh, PCI_SUBSYSTEM, 2, VPCITEST_DEVICE);
 	pci_put(f->write_mask, PCI_COMMAND, 2, PCI_COMMAND_PARITY | PCI_COMMAND_SERR);
 	pci_put(f->write_mask, PCI_CACHE_LINE, 1, 0xFF);
 	vpci_function_bar(f, BAR_MEMORY, VPCI_BAR_MEMORY, VPCITEST_MEMORY_SIZE);

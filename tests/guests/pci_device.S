@@ -1,7 +1,7 @@
 /*
  * The PCI test device (guests/vdev/vpcitest.h): found by both configuration mechanisms, its regions
  * sized, moved and laid over other things, accesses counted, and interrupts by its wire (I/O APIC and
- * 8259s), by MSI and by MSI-X, with masks and pending bits.
+ * 8259s), by MSI and by MSI-X, with masks and pending bits; a region above 4 GiB.
  */
 #include "guest.h"
 #include "checks.h"
@@ -21,6 +21,8 @@
 #define PORTS2	0xe100
 #define MSIX	0xc0008000
 #define PENDING MSIX + 0x800
+#define HIGH_LOW 0xd3400000 /* and 4 GiB */
+#define WINDOW_VA 0x40000000 /* where paging shows that */
 
 /* Of the memory region and of the ports. */
 #define MEM_READS  0x04
@@ -189,6 +191,7 @@ main:
 	 * bytes, of it and of the host bridge, which has no such thing; 7: what is not aligned is done in
 	 * parts in the window, and finds nothing through the data register */
 	CFG_IS(5, 0x08, 0xff000001)
+	CFG_IS(5, 0x2c, ID)
 	CFG_GET(COMMAND)
 	shr $16, %eax
 	cmp $0x10, %eax
@@ -540,7 +543,50 @@ main:
 	nop
 	CHECK_IS(40, COUNT(VEC_NMI), 1)
 	CHECK_IS(40, MEMORY + DROPPED, 4)
+
+	/* 41: a region above 4 GiB is not one below; 42: it is there, by PAE's tables; 43: with the table
+	 * that was below */
+	movl $HIGH_LOW, CONFIG + BAR(2)
+	movl $1, CONFIG + BAR(3)
+	CHECK_IS(41, ENTRY(1) + 8, -1)
+	CHECK_IS(41, HIGH_LOW + 16 + 8, -1)
+	call pages
+	CHECK_IS(42, WINDOW_VA + 16 + 8, 0x400)
+	movl $MSIX_A, WINDOW_VA + 16 + 8
+	movl $LAPIC, WINDOW_VA + 16
+	RAISE(1)
+	LET_IN
+	CHECK_IS(43, COUNT(MSIX_A), 7)
+	movl $0x2, CONFIG + BAR(3)
+	CHECK_IS(43, WINDOW_VA + 16 + 8, -1)
+	CHECK_IS(43, MEMORY, SKRY)
 	xor %eax, %eax
+	ret
+
+/* The first and the last GiB as they are, and WINDOW_VA to the region above 4 GiB. */
+pages:	mov $0x83, %eax
+	mov $pds, %edi
+	mov $512, %ecx
+1:	mov %eax, (%edi)
+	movl $0, 4(%edi)
+	lea 0xc0000000(%eax), %edx
+	mov %edx, 0x3000(%edi)
+	movl $0, 0x3004(%edi)
+	add $0x200000, %eax
+	add $8, %edi
+	loop 1b
+	movl $(HIGH_LOW | 0x83), pds + 0x1000
+	movl $1, pds + 0x1004
+	movl $pds + 1, pdpt
+	movl $pds + 0x1001, pdpt + 8
+	movl $pds + 0x3001, pdpt + 24
+	mov $0x20, %eax
+	mov %eax, %cr4
+	mov $pdpt, %eax
+	mov %eax, %cr3
+	mov %cr0, %eax
+	or $0x80000000, %eax
+	mov %eax, %cr0
 	ret
 
 /* The device is content when wire_patience has run out. */

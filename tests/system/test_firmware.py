@@ -64,6 +64,7 @@ def check_names(machine):
     """What Linux knows about the machine by its SMBIOS tables."""
     assert re.search(r"DMI: Skerry Skerry/Skerry, BIOS \S+ \(\S+\) ",
                      lines_of(machine, "dmesg | grep DMI:"))
+    assert "QEMU0002:00" in lines_of(machine, "ls /sys/bus/acpi/devices")
     names = lines_of(machine, "cd /sys/class/dmi/id; cat sys_vendor product_name product_serial")
     assert names.split()[-3:] == ["Skerry", "Skerry", "pc"]
 

@@ -29,7 +29,8 @@ KINDS = "cpuid,io,msr,memory,hypercall,halt"
 LINE = re.compile(r"\[ *(\d+\.\d{6})\] ([a-z-]+) +([^ ]+)(?:  +(.*))?")
 
 
-MAP = {"exits.map": os.path.join(skerry.BUILD, "guests", "exits.map")}
+MAP = {name + ".map": os.path.join(skerry.BUILD, "guests", name + ".map")
+       for name in ("exits", "triple_fault")}
 
 
 def lines_of(text):
@@ -80,6 +81,24 @@ def test_known_exits_are_decoded(boot):
                         "page_walk": False, "delivery": False}
     assert about[10] == {"number": "0x1234"} and shown[10]["rip"] == hex(which)
     assert about[11] == {}
+    last = machine.json("info exits")["vcpus"][0]["last_exit"]
+    assert last["kind"] == "halt" and last["symbol"].startswith("main+")
+
+    machine.command("destroy exits")
+    assert "start it first" in machine.command("trace exits")
+    machine.command("start exits")
+    machine.expect_text("guest exits stopped: it halted with interrupts off")
+    machine.prompt()
+    again = lines_of(machine.command(f"trace exits --kind {KINDS}"))
+    assert [(m[2], m[3].split("+")[0], m[4] or "") for m in again] == KNOWN
+
+
+def test_crash_record_has_names(boot):
+    machine = boot(skerry.config(tiny("triple_fault", symbols="triple_fault.map")),
+                   {**files("triple_fault"), **MAP})
+    machine.expect(r"vcpu0: rip 0000000000[0-9a-f]{6} \(main\+0x[0-9a-f]+\)  rflags")
+    machine.expect(r"exit -0: shutdown rip 0000000000[0-9a-f]{6} \(main\+0x[0-9a-f]+\)\r")
+    assert machine.wait() == "guest failed"
 
 
 def test_what_trace_refuses(boot):

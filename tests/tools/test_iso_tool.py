@@ -113,8 +113,9 @@ def grub_words(text):
 def test_packs_configuration_and_files(work):
     config = {"guests": [guest(linux="vmlinuz", initrd="sub/initrd.gz", cmdline="x"),
                          guest("db", multiboot="k.elf", modules=["one", {"file": "two", "string": "x"}]),
-                         guest("cd", pvh="vmlinux")]}
-    for name in ("vmlinuz", "sub/initrd.gz", "k.elf", "one", "two", "vmlinux"):
+                         {**guest("cd", pvh="vmlinux"), "symbols": "k.map"}]}
+    names = ("vmlinuz", "sub/initrd.gz", "k.elf", "one", "two", "vmlinux", "k.map")
+    for name in names:
         work.file(name, b"this is " + name.encode())
     done = work.run(config)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -124,8 +125,7 @@ def test_packs_configuration_and_files(work):
     lines = modules(files["grub/grub.cfg"])
     assert lines[0] == ("/boot/guests.json", "config")
     assert {s: files[path[len("/boot/"):]] for path, s in lines[1:]} == {
-        name: b"this is " + name.encode()
-        for name in ("vmlinuz", "sub/initrd.gz", "k.elf", "one", "two", "vmlinux")}
+        name: b"this is " + name.encode() for name in names}
 
 
 def test_boots_on_bios_and_uefi(work):

@@ -112,6 +112,30 @@ static void test_full(void **state)
 	assert_int_equal(g[0].entry, LINUX_ENTRY_AUTO);
 }
 
+static void test_firmware(void **state)
+{
+	const struct guest_config *g = cfg.guests;
+
+	(void)state;
+	assert_int_equal(parse("{\"guests\": [{\"name\": \"pc\", \"memory\": \"2M\", \"boot\": "
+			       "{\"firmware\": \"mod 1\", \"kernel\": \"kernel.elf\", "
+			       "\"initrd\": \"initrd.gz\", \"cmdline\": \"a b\"}, \"fw_cfg\": "
+			       "{\"opt/x\": \"mod 1\", \"genroms/y\": \"vmlinuz\"}}]}"),
+			 0);
+	assert_int_equal(n_said, 0);
+	assert_int_equal(cfg.n_guests, 1);
+	assert_int_equal(g->boot, BOOT_FIRMWARE);
+	assert_string_equal(g->firmware, "mod 1");
+	assert_string_equal(g->kernel, "kernel.elf");
+	assert_string_equal(g->initrd, "initrd.gz");
+	assert_string_equal(g->cmdline, "a b");
+	assert_int_equal(g->n_fw_files, 2);
+	assert_string_equal(g->fw_name[0], "opt/x");
+	assert_string_equal(g->fw_file[0], "mod 1");
+	assert_string_equal(g->fw_name[1], "genroms/y");
+	assert_string_equal(g->fw_file[1], "vmlinuz");
+}
+
 static void test_boot(void **state)
 {
 	static const char *const words[] = {"auto", "32", "64"};
@@ -273,6 +297,27 @@ static void test_guest_refused(void **state)
 		{MEM("\"99999999999999G\""), "guest bad: memory: 99999999999999G is impossible"},
 		{MEM("\"3M\""), "guest bad: memory: 3M is not a multiple of 2M"},
 		{MEM("\"2049K\""), "guest bad: memory: 2049K is not a multiple of 2M"},
+		{KEY("\"limit\": 4194304, " LINUX), "guest bad: limit: a number stands where"},
+		{KEY("\"limit\": \"3M\", " LINUX), "guest bad: limit: 3M is not a multiple of 2M"},
+		{KEY("\"limit\": \"0M\", " LINUX), "guest bad: limit: 0M is impossible"},
+		{KEY("\"limit\": \"4M\", \"limit\": \"4M\", " LINUX),
+		 "guest bad: limit: the key is there twice"},
+		{GUEST("\"4M\"", ", \"limit\": \"2M\", " LINUX),
+		 "guest bad: limit: it is less than the guest's memory"},
+		{KEY("\"reserve\": null, " LINUX), "guest bad: reserve: null stands where"},
+		{KEY("\"reserve\": \"much\", " LINUX), "guest bad: reserve: a whole number"},
+		{KEY("\"limit\": \"4M\", \"reserve\": \"6M\", " LINUX),
+		 "guest bad: reserve: it is more than the limit"},
+		{KEY("\"affinity\": [0], " LINUX), "guest bad: affinity: a list [...] stands"},
+		{KEY("\"affinity\": 0, " LINUX), "guest bad: affinity: a number stands where"},
+		{KEY("\"affinity\": \"\", " LINUX), "guest bad: affinity: \"\" is no list of CPUs"},
+		{KEY("\"affinity\": \"256\", " LINUX),
+		 "guest bad: affinity: \"256\" is no list of CPUs: ascending numbers below 256"},
+		{KEY("\"affinity\": \"3-2\", " LINUX), "guest bad: affinity: \"3-2\" is no list"},
+		{KEY("\"affinity\": \"1, 2\", " LINUX), "guest bad: affinity: \"1, 2\" is no list"},
+		{KEY("\"on_crash\": \"reboot\", " LINUX),
+		 "guest bad: on_crash: \"stop\" or \"restart\" is right"},
+		{KEY("\"on_reset\": true, " LINUX), "guest bad: on_reset: true or false stands"},
 		{KEY("\"vcpus\": 2, " LINUX),
 		 "guest bad: vcpus: 2 are asked for, but more than one vCPU is not supported yet"},
 		{KEY("\"vcpus\": 0, " LINUX), "guest bad: vcpus: a whole number from 1 is right"},
@@ -335,6 +380,27 @@ static void test_guest_refused(void **state)
 		{BOOT("\"linux\": \"vmlinuz\", \"cmdline\": \"a\\nb\""),
 		 "guest bad: boot.cmdline: it holds a character that is not printable ASCII, after "
 		 "\"a\""},
+		{BOOT("\"firmware\": \"mod 2\""),
+		 "guest bad: boot.firmware: no module with the string \"mod 2\""},
+		{BOOT("\"firmware\": \"mod 1\", \"linux\": \"vmlinuz\""),
+		 "guest bad: boot: exactly one of"},
+		{BOOT("\"firmware\": \"mod 1\", \"initrd\": \"initrd.gz\""),
+		 "guest bad: boot: an initrd and a command line need a \"kernel\""},
+		{BOOT("\"firmware\": \"mod 1\", \"cmdline\": \"a\""),
+		 "guest bad: boot: an initrd and a command line need a \"kernel\""},
+		{KEY("\"fw_cfg\": []"), "guest bad: fw_cfg: a list [...] stands where an object"},
+		{KEY("\"fw_cfg\": {\"\": \"mod 1\"}"), "guest bad: fw_cfg: a file needs a name"},
+		{KEY("\"fw_cfg\": {\"a\": \"mod 2\"}"), "guest bad: fw_cfg: no module with"},
+		{KEY("\"fw_cfg\": {\"a\": 1}"), "guest bad: fw_cfg: a number stands where"},
+		{KEY("\"fw_cfg\": {\"a\": \"mod 1\", \"a\": \"mod 1\"}"),
+		 "guest bad: fw_cfg: a is there twice"},
+		{KEY("\"fw_cfg\": {\"nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn\": "
+		     "\"mod 1\"}"),
+		 "guest bad: fw_cfg: it is longer than 55 characters"},
+		{KEY("\"fw_cfg\": {\"1\": \"mod 1\", \"2\": \"mod 1\", \"3\": \"mod 1\", "
+		     "\"4\": \"mod 1\", \"5\": \"mod 1\", \"6\": \"mod 1\", \"7\": \"mod 1\", "
+		     "\"8\": \"mod 1\", \"9\": \"mod 1\"}"),
+		 "guest bad: fw_cfg: there are 9: at most 8 are possible"},
 		{BOOT("\"linux\": \"vmlinuz\", \"cmdline\": \"\xc3\xa9\""),
 		 "guest bad: boot.cmdline: it holds a character that is not printable ASCII"},
 		{BOOT("\"linux\": \"vmlinuz\", \"cmdline\": \"\\u00e9\""),
@@ -406,6 +472,38 @@ static void test_attach_to_refused(void **state)
 			    "console.attach: guest bad was refused, so the shell comes up");
 	assert_string_equal(cfg.attach, "");
 	assert_int_equal(cfg.n_guests, 1);
+}
+
+/* What a guest may take, and what becomes of it when it fails. */
+static void test_shares(void **state)
+{
+	const struct guest_config *g = cfg.guests;
+	struct cpu_set all = cpu_set_all();
+	char text[16];
+
+	(void)state;
+	assert_int_equal(parse("{\"guests\": [" WEB "]}"), 0);
+	assert_true(g->limit == CONFIG_NO_LIMIT);
+	assert_int_equal(g->reserve, 0);
+	assert_memory_equal(&g->affinity, &all, sizeof(all));
+	assert_int_equal(g->on_crash, THEN_STOP);
+	assert_int_equal(g->on_reset, THEN_RESTART);
+	/* in any order: only the whole guest can say whether limit and reserve are right */
+	assert_int_equal(
+		parse("{\"guests\": [{\"reserve\": \"4M\", \"limit\": \"4096K\", \"name\": \"a\", "
+		      "\"memory\": \"4M\", \"affinity\": \"0,2-3,255\", \"on_crash\": "
+		      "\"restart\", \"on_reset\": \"stop\", " LINUX "}]}"),
+		0);
+	assert_int_equal(n_said, 0);
+	assert_int_equal(g->limit, 4 * MIB);
+	assert_int_equal(g->reserve, 4 * MIB);
+	cpu_set_format(&g->affinity, text, sizeof(text));
+	assert_string_equal(text, "0,2-3,255");
+	assert_int_equal(g->on_crash, THEN_RESTART);
+	assert_int_equal(g->on_reset, THEN_STOP);
+	/* a reserve may be more than the memory: tables are paid from it too */
+	assert_int_equal(parse("{\"guests\": [" KEY("\"reserve\": \"8M\", " LINUX) "]}"), 0);
+	assert_int_equal(n_said, 0);
 }
 
 static void test_limits(void **state)
@@ -589,6 +687,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_firmware),
 		cmocka_unit_test(test_boot),
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_whole_refused),
@@ -596,6 +695,7 @@ int main(void)
 		cmocka_unit_test(test_every_fault_is_said),
 		cmocka_unit_test(test_same_name),
 		cmocka_unit_test(test_attach_to_refused),
+		cmocka_unit_test(test_shares),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_not_json),
 		cmocka_unit_test(test_depth_and_tokens),

@@ -220,7 +220,8 @@ void guest_look(struct vm *vm, struct guest_view *out)
 
 const char *guest_state_name(enum guest_state state)
 {
-	static const char *const names[] = {"created", "running", "paused", "stopped", "crashed"};
+	static const char *const names[] = {"created", "running", "paused",
+					    "stopped", "crashed", "waiting"};
 
 	return names[state];
 }
@@ -367,6 +368,10 @@ static struct vm *add_guest(const char *name, enum config_serial serial)
 	vm->v.serial = serial;
 	vm->v.memory = 512 * MIB;
 	vm->v.overhead = 100 * KIB;
+	vm->v.held = 512 * MIB + 100 * KIB;
+	vm->v.limit = CONFIG_NO_LIMIT;
+	vm->v.affinity = cpu_set_all();
+	vm->v.on_reset = THEN_RESTART;
 	vm->v.vcpus = 1;
 	vm->v.uptime_ns = 3723004000000;
 	vm->v.cpu[0] = GUEST_NO_CPU;
@@ -575,10 +580,11 @@ static void json_answers_are_one_line(void **state)
 {
 	static const char *const lines[][2] = {
 		{"list --json\r",
-		 "[{\"name\":\"web\",\"state\":\"stopped\",\"memory\":536870912,\"vcpus\":1,"
+		 "[{\"name\":\"web\",\"state\":\"stopped\",\"memory\":536870912,"
+		 "\"held\":536973312,\"limit\":null,\"reserve\":0,\"vcpus\":1,"
 		 "\"serial\":\"ring\",\"status\":7,\"reason\":\"said \\\"bye\\\"\"},"},
 		{"info web --json\r", "{\"name\":\"web\",\"state\":\"stopped\",\"status\":7,"},
-		{"info db --json\r", "\"vcpus\":[{\"vcpu\":0,\"cpu\":1}]}"},
+		{"info db --json\r", "\"vcpus\":[{\"vcpu\":0,\"cpu\":1,\"last_exit\":null}]}"},
 		{"stats web --json\r",
 		 "{\"name\":\"web\",\"vcpus\":[{\"vcpu\":0,\"run_ns\":1500000000,"
 		 "\"injected\":4,\"exits\":{\"kind0\":10,\"kind2\":32}}]}"},
@@ -616,6 +622,58 @@ static void json_answers_are_one_line(void **state)
 		assert_true((answer[0] == '[' && end[-1] == ']') ||
 			    (answer[0] == '{' && end[-1] == '}'));
 	}
+}
+
+/* What a guest may take, and when it boots again. */
+static void shares_and_restarts(void **state)
+{
+	(void)state;
+	start();
+	assert_null(strstr(type("memory\r"), "kept for"));
+	assert_null(strstr(type("info web\r"), "limit:"));
+	assert_null(strstr(screen, "reserve:"));
+	assert_null(strstr(screen, "affinity:"));
+	assert_null(strstr(screen, "waits:"));
+	assert_non_null(
+		strstr(screen, "restarts: 0; after a crash: stop, after a reset: restart\r\n"));
+
+	web->v.limit = 600 * MIB;
+	web->v.reserve = 514 * MIB;
+	web->v.held = 512 * MIB;
+	assert_true(cpu_set_parse("0,2-3", &web->v.affinity));
+	web->v.on_crash = THEN_RESTART;
+	web->v.restarts = 5;
+	web->v.state = GUEST_WAITING;
+	web->v.restart_in_ns = 3500000000;
+	type("info web\r");
+	assert_non_null(strstr(screen, "state:    waiting\r\n"));
+	assert_non_null(strstr(screen, "waits:    00:00:03.500 until it boots again\r\n"));
+	assert_non_null(strstr(screen, "limit:    600 MiB\r\nreserve:  514 MiB\r\n"
+				       "affinity: CPU 0,2-3\r\n"));
+	assert_non_null(strstr(screen, "restarts: 5; after a crash: restart, after"));
+	assert_non_null(strstr(type("info web --json\r"),
+			       "\"limit\":629145600,\"reserve\":538968064,\"affinity\":\"0,2-3\","
+			       "\"on_crash\":\"restart\",\"on_reset\":\"restart\",\"restarts\":5,"
+			       "\"restart_in_ns\":3500000000,"));
+	assert_non_null(strstr(type("info db --json\r"), "\"affinity\":null,"));
+	assert_non_null(strstr(screen, "\"restart_in_ns\":null,"));
+	/* 2 MiB that it does not hold are kept; more than the reserve of one takes none of others
+	 */
+	db->v.reserve = 4 * MIB;
+	type("memory\r");
+	assert_non_null(
+		strstr(screen, "\r\nof what is free, kept for guests             2048 KiB"));
+	assert_non_null(strstr(screen, "KiB beyond it; at most 614400 KiB; 526336 KiB are kept for "
+				       "it\r\n"));
+	assert_non_null(strstr(type("memory --json\r"), "\"set_aside\":2097152,"));
+
+	/* the terminal stays with a guest that waits */
+	type("attach web\r");
+	assert_non_null(strstr(screen, "attached to web, which waits to restart; Ctrl-] leaves"));
+	for (unsigned i = 0; i < 100; i++)
+		poll();
+	assert_null(strstr(screen, PROMPT "\r"));
+	type("\x1d");
 }
 
 static void text_answers(void **state)
@@ -1091,6 +1149,20 @@ static void traces_what_is_kept(void **state)
 		"\r\n" PROMPT);
 }
 
+static void info_has_the_last_exit(void **state)
+{
+	(void)state;
+	start();
+	for (unsigned i = 0; i < 101; i++)
+		leaves(EXIT_HALT, 0);
+	assert_non_null(strstr(type("info web\r"),
+			       "vCPU 0:   not on a core now, last exit: kind8 at work+0x0\r\n"));
+	assert_non_null(strstr(type("info db\r"), ", last exit: kind8 at 0x64\r\n"));
+	assert_non_null(strstr(type("info web --json\r"),
+			       "\"cpu\":null,\"last_exit\":{\"kind\":\"kind8\",\"rip\":\"0x64\","
+			       "\"symbol\":\"work+0x0\"}}]"));
+}
+
 static void trace_refuses(void **state)
 {
 	(void)state;
@@ -1241,6 +1313,7 @@ int main(void)
 		cmocka_unit_test_setup(life_cycle_commands, setup),
 		cmocka_unit_test_setup(json_answers_are_one_line, setup),
 		cmocka_unit_test_setup(text_answers, setup),
+		cmocka_unit_test_setup(shares_and_restarts, setup),
 		cmocka_unit_test_setup(every_command_has_help, setup),
 		cmocka_unit_test_setup(log_command, setup),
 		cmocka_unit_test_setup(log_lines_redraw_the_prompt, setup),
@@ -1263,6 +1336,7 @@ int main(void)
 		cmocka_unit_test_setup(serial_command, setup),
 		cmocka_unit_test_setup(tab_completes_guests, setup),
 		cmocka_unit_test_setup(traces_what_is_kept, setup),
+		cmocka_unit_test_setup(info_has_the_last_exit, setup),
 		cmocka_unit_test_setup(trace_refuses, setup),
 		cmocka_unit_test_setup(a_long_trace_waits_for_the_line, setup),
 		cmocka_unit_test_setup(traces_live, setup),

@@ -107,6 +107,7 @@ static void test_identity(void **state)
 	assert_int_equal(get(0x00, 4), 0x10F01AF4);
 	assert_int_equal(get(0x08, 4), 0xFF000001);
 	assert_int_equal(get(0x0E, 1), 0);
+	assert_int_equal(get(0x2C, 4), 0x10F01AF4);
 	assert_int_equal(get(0x3C, 2), 0x010A); /* IRQ 10, INTA# */
 	assert_int_equal(get(0x04, 4), 0x00100000);
 	for (unsigned reg4 = 0; reg4 < 0x40; reg4 += 4)
@@ -604,6 +605,80 @@ static void test_states(void **state)
 	free(buf);
 }
 
+/* Whatever a guest does: every state is one that the check takes, and every message an interrupt's.
+ */
+static uint32_t seed = 1;
+
+static uint32_t below(uint32_t n)
+{
+	seed = seed * 1664525 + 1013904223;
+	return (uint32_t)((uint64_t)n * seed >> 32);
+}
+
+static void random_step(void)
+{
+	static const unsigned often[] = {0x04, 0x10, 0x42, 0x44, 0x48, 0x50, 0x5A};
+	static const uint32_t values[] = {0, 7, 0xFFFFFFFF, MEMORY, IO, 0xFEE00000, 0x8000, 0x71};
+	unsigned size = 1u << below(4);
+	uint64_t value = below(2) ? values[below(ARRAY_SIZE(values))] : seed * 0x9E3779B97F4A7C15;
+	uint32_t word;
+
+	switch (below(8)) {
+	case 0:
+		set(often[below(ARRAY_SIZE(often))], 2u << below(2), (uint32_t)value);
+		return;
+	case 1:
+		vpci_ecam_write(&pci, (uint32_t)BDF << 12 | below(4096), size, value);
+		return;
+	case 2:
+		(void)vpci_ecam_read(&pci, below(1u << 28), size);
+		return;
+	case 3:
+		(void)vpci_io_write(&pci, (uint16_t)(IO + below(160)), MIN(size, 4),
+				    (uint32_t)value);
+		(void)vpci_io_read(&pci, (uint16_t)(IO + below(160)), MIN(size, 4), &word);
+		return;
+	case 4:
+		(void)vpci_memory_write(&pci, MEMORY + below(64), size, value);
+		return;
+	case 5:
+		(void)vpci_memory_write(&pci, MEMORY + VPCITEST_MESSAGE, 4, below(9));
+		return;
+	case 6:
+		(void)vpci_memory_write(&pci, MEMORY + VPCITEST_INTX, 4, below(2));
+		return;
+	default:
+		(void)vpci_memory_write(&pci, MSIX + below(160) * 4, size, value);
+		(void)vpci_memory_read(&pci, MSIX + below(4200), size, &value);
+		return;
+	}
+}
+
+static void test_random(void **state)
+{
+	unsigned messages = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 300000; i++) {
+		if (i % 64 == 0) { /* something sensible, to go astray from */
+			place();
+			if (below(2))
+				msi_on(below(8));
+			entry(below(8), 0xFEE00000, below(0x10000), below(2));
+		}
+		random_step();
+		messages += fake.n_msi;
+		if (fake.n_msi)
+			assert_int_equal(fake.msi_addr >> 20, 0xFEE);
+		fake.n_msi = 0;
+		assert_int_equal(vpcitest_check(&dev, NULL), 0);
+		assert_int_equal(vpci_check(&pci, NULL), 0);
+		assert_int_equal(fake.level[16], vpci_function_asserts(&dev.function));
+		assert_int_equal(fake.level[10], fake.level[16]);
+	}
+	assert_true(messages > 1000 && fake.rises[16] > 100);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -622,6 +697,7 @@ int main(void)
 		cmocka_unit_test_setup(test_msix_widths, setup),
 		cmocka_unit_test_setup(test_odd_messages, setup),
 		cmocka_unit_test_setup(test_states, setup),
+		cmocka_unit_test_setup(test_random, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
