@@ -1,5 +1,6 @@
 """Guests that start with a firmware of their own."""
 
+import os
 import re
 
 import pytest
@@ -87,12 +88,22 @@ def test_linux_started_by_seabios(boot):
     # the RSDP is where the script asks for it, the tables are not where other guests have them
     assert re.search(r"RSDP 0x00000000000F", tables)
     assert not re.search(r"FACP 0x00000000000E", tables)
-    assert "rror" not in lines_of(machine, "dmesg | grep -E 'ACPI.*(rror|BIOS bug)|checksum fail'"
-                                  )[80:]
+    assert "bad-0\r" in lines_of(machine, "echo bad-$(dmesg | grep -cE "
+                                          "'ACPI.*(rror|BIOS bug)|checksum|not reserved')")
     machine.sendline("reboot")
     machine.expect_text("SeaBIOS (version")
     machine.expect_text(SHELL)
     machine.sendline("poweroff")
+    assert machine.wait() == "ok"
+
+
+def test_reset_state_and_rom(boot):
+    guest = {"name": "rom", "memory": "2M", "serial": "console", "boot": {"firmware": "rom.bin"},
+             "devices": {"debug_exit": True}}
+    machine = boot(skerry.config(guest), files={
+        "rom.bin": os.path.join(skerry.BUILD, "guests", "rom.bin")})
+    machine.expect("guest rom (stopped|crashed): ")
+    machine.expect_text("it ended with status 0\r")
     assert machine.wait() == "ok"
 
 
