@@ -9,6 +9,7 @@
 
 #define MSR_X2APIC_EOI      0x80bu
 #define MSR_X2APIC_SELF_IPI 0x83fu
+#define OPCODE_HLT          0xf4
 
 /* ---- the exit ring ---- */
 
@@ -536,6 +537,20 @@ static void handle_xsetbv(struct vcpu *v, const struct vm_exit *exit)
 	if (!skip(v, exit, INSN_XSETBV))
 		return;
 	xsetbv(0, value);
+}
+
+bool vcpu_pass_halt(struct vcpu *v)
+{
+	struct code_context code;
+	uint8_t bytes[INSN_BUFFER];
+	struct vcpu_event fault;
+
+	hv->get_code(&v->hv, &code);
+	if (code.cpl || (v->hv.rflags & (RFLAGS_TF | RFLAGS_RF)) ||
+	    !insn_fetch(&v->vm->mem, &code, bytes, 1, &fault) || bytes[0] != OPCODE_HLT)
+		return false;
+	finish(v, 1);
+	return true;
 }
 
 static enum run_outcome handle_halt(struct vcpu *v, const struct vm_exit *exit)

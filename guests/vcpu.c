@@ -240,7 +240,7 @@ static __noinline void choose_event(struct vcpu *v)
 		h->inject = (struct vcpu_event){.kind = EVENT_NMI, .vector = VEC_NMI};
 	}
 	if (interrupt && h->inject.kind == EVENT_NONE && (h->rflags & RFLAGS_IF) &&
-	    !h->irq_blocked) {
+	    (likely(!h->irq_blocked) || vcpu_pass_halt(v))) {
 		inject_interrupt(v, vector);
 		interrupt = vlapic_pending(v->lapic) >= 0 || pic_waits(v);
 	}

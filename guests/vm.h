@@ -277,6 +277,14 @@ static inline void vcpu_update_timer(struct vcpu *v)
 
 enum run_outcome vcpu_handle_exit(struct vcpu *v, const struct vm_exit *exit);
 
+/*
+ * An interrupt waits for the shadow of an STI to end, and the instruction in that shadow is nearly
+ * always HLT. If it is, it does nothing but end the shadow: this moves over it and answers true.
+ * That saves an entry and an exit. And QEMU's TCG, which forgets the shadow at VMRUN, would deliver
+ * the interrupt before the HLT, which would then sleep for good.
+ */
+bool vcpu_pass_halt(struct vcpu *v);
+
 /* A write to CR0, CR4 or CR8 (control_regs.c). True: it is done, and the instruction of that length
  * is to be moved over. */
 bool vcpu_write_control_reg(struct vcpu *v, const struct vm_exit *exit, unsigned *length);
