@@ -61,8 +61,8 @@ struct vdev_host {
 	 */
 	bool (*serial_out)(void *ctx, uint8_t byte);
 
-	/* Copies from and to guest RAM, for devices that do so themselves. ERR_RANGE, and nothing was
-	 * copied, if any byte is not RAM. */
+	/* Copies from and to guest RAM, for devices that do so themselves. ERR_RANGE, and nothing
+	 * was copied, if any byte is not RAM. */
 	int (*read_memory)(void *ctx, uint64_t gpa, void *buf, uint64_t len);
 	int (*write_memory)(void *ctx, uint64_t gpa, const void *buf, uint64_t len);
 
