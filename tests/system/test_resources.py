@@ -11,7 +11,7 @@ import skerry
 
 KIB = 1 << 10
 MIB = 1 << 20
-OVERHEAD = 160 * KIB  # that a small guest costs at most; what was promised is 1 MiB for any
+OVERHEAD = 128 * KIB  # that a small guest costs at most; what was promised is 1 MiB for any
 
 
 def answer(name, **more):
