@@ -446,7 +446,7 @@ run:
 
 # The tiny guests: one assembly file each. bench is there twice, for 32-bit and 64-bit mode, and pvh
 # as a file of both classes of ELF.
-TINY_GUESTS := $(basename $(notdir $(wildcard tests/guests/*.S))) bench64 pvh64
+TINY_GUESTS := $(filter-out rom,$(basename $(notdir $(wildcard tests/guests/*.S)))) bench64 pvh64
 TINY_ELF    := $(TINY_GUESTS:%=$(BUILD)/guests/%.elf)
 TINY_DEPS   := tests/guests/guest.h tests/guests/checks.h tests/guests/guest.ld tests/guests/pvh.ld Makefile
 
@@ -476,7 +476,11 @@ $(BUILD)/guests/pvh64.elf: GUEST_ELF := elf_x86_64
 $(BUILD)/guests/%.map: $(BUILD)/guests/%.elf
 	$(Q)nm $< >$@
 
-tiny-guests: $(TINY_ELF) $(BUILD)/guests/exits.map $(BUILD)/guests/triple_fault.map
+$(BUILD)/guests/rom.bin: $(BUILD)/guests/rom.o
+	$(call say,LD)
+	$(Q)$(LD) -m elf_i386 -Ttext=0xffff0000 --oformat=binary -o $@ $<
+
+tiny-guests: $(TINY_ELF) $(BUILD)/guests/rom.bin $(BUILD)/guests/exits.map $(BUILD)/guests/triple_fault.map
 
 tools:
 	@tests/run tools

@@ -139,6 +139,17 @@ DefinitionBlock ("", "DSDT", 2, "SKERRY", "SKERRY  ", 1)
 				})
 			}
 
+			Device (FWCF)
+			{
+				Name (_HID, "QEMU0002") /* firmware configuration device */
+				Name (_STA, 0x0B)       /* there, but nothing for a user interface */
+				Name (_CRS, ResourceTemplate ()
+				{
+					IO (Decode16, BOARD_FW_CFG_PORT, BOARD_FW_CFG_PORT, 1,
+						BOARD_FW_CFG_PORTS)
+				})
+			}
+
 			Device (MISC)
 			{
 				Name (_HID, EisaId ("PNP0C02")) /* ports that no driver claims */

@@ -129,19 +129,23 @@ static int add_basics(struct guest_fwcfg *f, const struct fwcfg_input *in)
 	return err ? err : add_number(f, VFWCFG_IRQ0_OVERRIDE, 4, 1);
 }
 
-/* All RAM; firmware takes its own areas out. */
+static void put_range(uint8_t *p, uint64_t start, uint64_t size, uint32_t type)
+{
+	put_le64(p, start);
+	put_le64(p + 8, size);
+	put_le32(p + 16, type);
+}
+
+/* All RAM, out of which firmware takes its own areas, and PCI's configuration window. */
 static int add_e820(struct guest_fwcfg *f, uint64_t memory)
 {
-	uint8_t map[2 * E820_ENTRY];
+	uint8_t map[3 * E820_ENTRY];
 	uint64_t high = gmem_high_end(memory) - GMEM_HOLE_END;
 
-	put_le64(map, 0);
-	put_le64(map + 8, gmem_low_end(memory));
-	put_le32(map + 16, LOAD_RANGE_RAM);
-	put_le64(map + E820_ENTRY, GMEM_HOLE_END);
-	put_le64(map + E820_ENTRY + 8, high);
-	put_le32(map + E820_ENTRY + 16, LOAD_RANGE_RAM);
-	return add_small_file(f, "etc/e820", map, high ? 2 * E820_ENTRY : E820_ENTRY);
+	put_range(map, 0, gmem_low_end(memory), LOAD_RANGE_RAM);
+	put_range(map + E820_ENTRY, BOARD_PCI_ECAM_ADDR, BOARD_PCI_ECAM_SIZE, LOAD_RANGE_RESERVED);
+	put_range(map + 2 * E820_ENTRY, GMEM_HOLE_END, high, LOAD_RANGE_RAM);
+	return add_small_file(f, "etc/e820", map, (high ? 3 : 2) * E820_ENTRY);
 }
 
 static int add_smbios(struct guest_fwcfg *f, const struct fwcfg_input *in)

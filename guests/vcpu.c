@@ -463,6 +463,14 @@ static void entry_state(const struct guest_entry *entry, struct vcpu_state *s)
 	s->idtr = (struct table_state){.base = 0, .limit = 0};
 }
 
+/* What EDX holds after reset. Intel SDM, volume 3, "Processor State After Reset". */
+static uint32_t processor_signature(const struct vcpu *v)
+{
+	struct cpuid_dynamic d = {.apic_id = v->id, .n_vcpus = v->vm->n_vcpus};
+
+	return cpu_model_cpuid(&v->vm->model, 1, 0, &d).eax;
+}
+
 int vcpu_reset(struct vcpu *v, const struct guest_entry *entry, struct reason *why)
 {
 	struct vcpu_state s;
@@ -488,8 +496,10 @@ int vcpu_reset(struct vcpu *v, const struct guest_entry *entry, struct reason *w
 	vlapic_init(v->lapic, &v->lapic_host, v->id, v->id == 0);
 	hv->vcpu_init(&v->hv);
 	vcpu_tsc_changed(v);
-	if (entry->reset)
+	if (entry->reset) {
+		v->hv.gpr[GPR_RDX] = processor_signature(v);
 		return 0;
+	}
 	hv->get_state(&v->hv, &s);
 	entry_state(entry, &s);
 	return hv->set_state(&v->hv, &s, why);

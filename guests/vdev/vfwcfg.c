@@ -205,7 +205,7 @@ uint32_t vfwcfg_read(struct vfwcfg *v, uint16_t port, unsigned size)
 		return next_byte(v);
 	if (port < DMA_PORT || port + size > DMA_PORT + 8u)
 		return size >= 4 ? UINT32_MAX : BIT32(size * 8) - 1;
-	memcpy(&value, DMA_SIGNATURE + (port - DMA_PORT), size);
+	memcpy(&value, &DMA_SIGNATURE[port - DMA_PORT], size);
 	return value;
 }
 

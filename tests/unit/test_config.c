@@ -112,6 +112,30 @@ static void test_full(void **state)
 	assert_int_equal(g[0].entry, LINUX_ENTRY_AUTO);
 }
 
+static void test_firmware(void **state)
+{
+	const struct guest_config *g = cfg.guests;
+
+	(void)state;
+	assert_int_equal(parse("{\"guests\": [{\"name\": \"pc\", \"memory\": \"2M\", \"boot\": "
+			       "{\"firmware\": \"mod 1\", \"kernel\": \"kernel.elf\", "
+			       "\"initrd\": \"initrd.gz\", \"cmdline\": \"a b\"}, \"fw_cfg\": "
+			       "{\"opt/x\": \"mod 1\", \"genroms/y\": \"vmlinuz\"}}]}"),
+			 0);
+	assert_int_equal(n_said, 0);
+	assert_int_equal(cfg.n_guests, 1);
+	assert_int_equal(g->boot, BOOT_FIRMWARE);
+	assert_string_equal(g->firmware, "mod 1");
+	assert_string_equal(g->kernel, "kernel.elf");
+	assert_string_equal(g->initrd, "initrd.gz");
+	assert_string_equal(g->cmdline, "a b");
+	assert_int_equal(g->n_fw_files, 2);
+	assert_string_equal(g->fw_name[0], "opt/x");
+	assert_string_equal(g->fw_file[0], "mod 1");
+	assert_string_equal(g->fw_name[1], "genroms/y");
+	assert_string_equal(g->fw_file[1], "vmlinuz");
+}
+
 static void test_boot(void **state)
 {
 	static const char *const words[] = {"auto", "32", "64"};
@@ -356,6 +380,27 @@ static void test_guest_refused(void **state)
 		{BOOT("\"linux\": \"vmlinuz\", \"cmdline\": \"a\\nb\""),
 		 "guest bad: boot.cmdline: it holds a character that is not printable ASCII, after "
 		 "\"a\""},
+		{BOOT("\"firmware\": \"mod 2\""),
+		 "guest bad: boot.firmware: no module with the string \"mod 2\""},
+		{BOOT("\"firmware\": \"mod 1\", \"linux\": \"vmlinuz\""),
+		 "guest bad: boot: exactly one of"},
+		{BOOT("\"firmware\": \"mod 1\", \"initrd\": \"initrd.gz\""),
+		 "guest bad: boot: an initrd and a command line need a \"kernel\""},
+		{BOOT("\"firmware\": \"mod 1\", \"cmdline\": \"a\""),
+		 "guest bad: boot: an initrd and a command line need a \"kernel\""},
+		{KEY("\"fw_cfg\": []"), "guest bad: fw_cfg: a list [...] stands where an object"},
+		{KEY("\"fw_cfg\": {\"\": \"mod 1\"}"), "guest bad: fw_cfg: a file needs a name"},
+		{KEY("\"fw_cfg\": {\"a\": \"mod 2\"}"), "guest bad: fw_cfg: no module with"},
+		{KEY("\"fw_cfg\": {\"a\": 1}"), "guest bad: fw_cfg: a number stands where"},
+		{KEY("\"fw_cfg\": {\"a\": \"mod 1\", \"a\": \"mod 1\"}"),
+		 "guest bad: fw_cfg: a is there twice"},
+		{KEY("\"fw_cfg\": {\"nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn\": "
+		     "\"mod 1\"}"),
+		 "guest bad: fw_cfg: it is longer than 55 characters"},
+		{KEY("\"fw_cfg\": {\"1\": \"mod 1\", \"2\": \"mod 1\", \"3\": \"mod 1\", "
+		     "\"4\": \"mod 1\", \"5\": \"mod 1\", \"6\": \"mod 1\", \"7\": \"mod 1\", "
+		     "\"8\": \"mod 1\", \"9\": \"mod 1\"}"),
+		 "guest bad: fw_cfg: there are 9: at most 8 are possible"},
 		{BOOT("\"linux\": \"vmlinuz\", \"cmdline\": \"\xc3\xa9\""),
 		 "guest bad: boot.cmdline: it holds a character that is not printable ASCII"},
 		{BOOT("\"linux\": \"vmlinuz\", \"cmdline\": \"\\u00e9\""),
@@ -641,13 +686,21 @@ static void test_random(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_full),          cmocka_unit_test(test_boot),
-		cmocka_unit_test(test_defaults),      cmocka_unit_test(test_whole_refused),
-		cmocka_unit_test(test_guest_refused), cmocka_unit_test(test_every_fault_is_said),
-		cmocka_unit_test(test_same_name),     cmocka_unit_test(test_attach_to_refused),
-		cmocka_unit_test(test_shares),        cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_not_json),      cmocka_unit_test(test_depth_and_tokens),
-		cmocka_unit_test(test_cut),           cmocka_unit_test(test_random),
+		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_firmware),
+		cmocka_unit_test(test_boot),
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_whole_refused),
+		cmocka_unit_test(test_guest_refused),
+		cmocka_unit_test(test_every_fault_is_said),
+		cmocka_unit_test(test_same_name),
+		cmocka_unit_test(test_attach_to_refused),
+		cmocka_unit_test(test_shares),
+		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_not_json),
+		cmocka_unit_test(test_depth_and_tokens),
+		cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_random),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

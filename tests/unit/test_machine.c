@@ -703,6 +703,50 @@ static void test_deadlines(void **state)
 	assert_true(board.m.pm.sci);
 }
 
+/* What guests with firmware have, and fw_cfg. */
+static void test_firmware(void **state)
+{
+	static struct vfwcfg_items items;
+
+	(void)state;
+	/* Nothing is there before, at any width. */
+	assert_int_equal(in(0x511, 1), 0xff);
+	out(0x510, 2, 0);
+	assert_int_equal(board.m.unknown_ports, 2);
+	memset(&items, 0, sizeof(items));
+	assert_int_equal(vfwcfg_add(&items, VFWCFG_SIGNATURE, "QEMU", 4), 0);
+	vfwcfg_finish(&items);
+	machine_set_firmware(&board.m, &items, false);
+	out(0x510, 2, 0);
+	assert_int_equal(in(0x511, 1), 'Q');
+	assert_int_equal(in(0x511, 1), 'E');
+	assert_int_equal(in(0x514, 4), 0x554d4551);
+	assert_int_equal(in(0x50f, 1), 0xff); /* its neighbours */
+	assert_int_equal(in(0x51c, 1), 0xff);
+	assert_int_equal(board.m.unknown_ports, 4);
+	out(0xcf8, 4, 0x80000800);
+	assert_int_equal(in(0xcfc, 4), 0xffffffff);
+
+	machine_init(&board.m, &board_host, true, WALL, 512 * MIB, 0);
+	machine_set_firmware(&board.m, &items, true);
+	out(0xcf8, 4, 0x80000800);
+	assert_int_equal(in(0xcfc, 4), 0x70008086);
+	out(0xcf8, 4, 0x80000b00);
+	assert_int_equal(in(0xcfc, 4), 0x71138086);
+	/* The base of the ports is where they are, and stays; they are enabled; no SMI is wanted. */
+	out(0xcf8, 4, 0x80000b40);
+	out(0xcfc, 4, 0xb001);
+	assert_int_equal(in(0xcfc, 4), 0x601);
+	out(0xcf8, 4, 0x80000b80);
+	assert_int_equal(in(0xcfc, 1) & 1, 1);
+	out(0xcf8, 4, 0x80000b58);
+	assert_int_equal(in(0xcfc, 4) >> 25 & 1, 1);
+	/* PIRQ routing is kept. */
+	out(0xcf8, 4, 0x80000860);
+	out(0xcfc, 4, 0x7b7a0b0a);
+	assert_int_equal(in(0xcfc, 4), 0x0b0a0b0a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -718,6 +762,7 @@ int main(void)
 		cmocka_unit_test_setup(test_lines, setup),
 		cmocka_unit_test_setup(test_timer_interrupt, setup),
 		cmocka_unit_test_setup(test_deadlines, setup),
+		cmocka_unit_test_setup(test_firmware, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
