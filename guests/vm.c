@@ -112,7 +112,7 @@ static void free_resources(struct vm *vm)
 	}
 	vm->n_vcpus = 0;
 	if (vm->hv.pages.va)
-		frames_free(vm->hv.pages.pa, hv_pages_order(hv->vm_pages));
+		frames_free_n(vm->hv.pages.pa);
 	vm->hv = (struct hv_vm){0};
 	vm_firmware_free(vm);
 	vm_symbols_forget(vm);
@@ -122,7 +122,7 @@ static void free_resources(struct vm *vm)
 
 static int make_hv_pages(struct vm *vm, struct reason *why)
 {
-	struct hpa pa = frames_alloc(hv_pages_order(hv->vm_pages), FRAME_GUEST_TABLE, true);
+	struct hpa pa = frames_alloc_n(hv->vm_pages, FRAME_GUEST_TABLE, true);
 
 	if (hpa_is_none(pa))
 		return refuse(why, ERR_NO_MEMORY, "guest %s: no memory is left for it",
