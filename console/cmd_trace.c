@@ -150,12 +150,13 @@ static void show(const struct out *o, const struct guest_exit *e)
 		   where, words[0] ? "  " : "", words);
 }
 
+/* Exits may come. */
 static bool is_alive(void)
 {
 	static struct guest_view v; /* large for a stack */
 
 	guest_look(trace.vm, &v);
-	return v.state == GUEST_RUNNING || v.state == GUEST_PAUSED;
+	return v.state == GUEST_RUNNING || v.state == GUEST_PAUSED || v.state == GUEST_WAITING;
 }
 
 static bool show_first(const struct out *o)

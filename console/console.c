@@ -470,7 +470,7 @@ static void work_on_task(void)
 	if (con.task && con.task->round)
 		con.task->round();
 	for (unsigned i = 0; con.task && did == STEP_MORE && i < TASK_STEPS; i++) {
-		if (!room_for(GUEST_WAITING))
+		if (!room_for(GUEST_BACKLOG))
 			return;
 		did = con.task->step(&con.text);
 		if (did == STEP_DONE)

@@ -163,25 +163,30 @@ void guest_symbols_index(struct guest_symbols *s, uint32_t room)
 		sort(s->index, s->n);
 }
 
-/* The first of those with the highest address that is not above; or NULL. */
-static const struct guest_symbol *find(const struct guest_symbols *s, uint64_t address)
+/* How many entries have an address below `address`. */
+static uint32_t below(const struct guest_symbols *s, uint64_t address)
 {
-	uint32_t low = 0, high = s->n; /* all before `low` are not above, all from `high` on are */
+	uint32_t low = 0, high = s->n;
 
 	while (low < high) {
 		uint32_t middle = low + (high - low) / 2;
 
-		if (s->index[middle].address <= address)
+		if (s->index[middle].address < address)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	if (!low)
-		return NULL;
-	low--;
-	while (low && s->index[low - 1].address == s->index[low].address)
-		low--;
-	return &s->index[low];
+	return low;
+}
+
+/* The first of those with the highest address that is not above; or NULL. */
+static const struct guest_symbol *find(const struct guest_symbols *s, uint64_t address)
+{
+	uint32_t i = below(s, address);
+
+	if (i < s->n && s->index[i].address == address)
+		return &s->index[i];
+	return i ? &s->index[below(s, s->index[i - 1].address)] : NULL;
 }
 
 const char *guest_symbols_name(const struct guest_symbols *s, uint64_t address, char *buf,

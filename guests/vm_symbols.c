@@ -7,6 +7,8 @@
 #include "lib/log.h"
 #include "mm/heap.h"
 
+#define FUNCTIONS_MAX 1000000u /* some ten times those of Linux; 16 MB */
+
 /* Whatever is wrong is said once; what can be used is. */
 static void load(struct vm *vm)
 {
@@ -32,6 +34,12 @@ static void load(struct vm *vm)
 	if (!count.functions) {
 		log_warn("guest %s: symbols: '%s' names no function", c->name, c->symbols);
 		return;
+	}
+	if (count.functions > FUNCTIONS_MAX) {
+		log_warn("guest %s: symbols: of the %u functions of '%s' only the first %u are "
+			 "used",
+			 c->name, count.functions, c->symbols, FUNCTIONS_MAX);
+		count.functions = FUNCTIONS_MAX;
 	}
 	s->index = heap_alloc(count.functions * sizeof(*s->index));
 	if (!s->index) {

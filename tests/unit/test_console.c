@@ -1248,8 +1248,10 @@ static void traces_live(void **state)
 	assert_non_null(strstr(screen, "leaf 0x3"));
 	assert_null(strstr(screen, "leaf 0x4"));
 	assert_string_equal(screen + screen_len - strlen(PROMPT), PROMPT);
-	/* to its end */
+	/* over a restart, to its end */
 	type("trace web --live\r");
+	web->v.state = GUEST_WAITING;
+	assert_null(strstr(type(""), PROMPT));
 	leaves(EXIT_CPUID, 5);
 	web->v.state = GUEST_STOPPED;
 	clear();

@@ -76,6 +76,7 @@ static void linux_system_map(void **state)
 	expect_name(0xffffffff81000040, "verify_cpu.cold+0x0");
 	expect_name(0xffffffff81c00004, "_etext+0x4");
 	expect_name(0xffffffff80ffffff, NULL);
+	expect_name(0, NULL);
 	expect_name(0x1000, NULL);
 	/* too far behind the one before: a module's code, say */
 	expect_name(0xffffffff81c00000 + GUEST_SYMBOL_REACH - 1, "_etext+0xfffff");
