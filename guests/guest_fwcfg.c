@@ -50,21 +50,31 @@
 #define HEAP_END     (CMDLINE_ADDR - SETUP_ADDR - 0x200)
 #define FIRMWARE_TOP (MIB) /* what firmware keeps for itself at the end of RAM */
 
-#define FIXED_BYTES  4096u /* all small items */
-#define SMBIOS_BYTES (64u * 1024)
+#define ROM_FOLDER "genroms/"
+#define ROM_DEVICE "/rom@" /* how firmware calls what an option ROM of that folder boots */
+
+#define SMALL_BYTES 512u /* the small items of every guest */
 
 static uint32_t smbios_room(const struct fwcfg_input *in)
 {
-	return MIN(4096u + 64u * in->info.n_vcpus + (uint32_t)(in->info.memory / (16 * GIB)) * 64u,
-		   SMBIOS_BYTES);
+	return 1024u + 64u * in->info.n_vcpus + 64u * (uint32_t)(in->info.memory / (16 * GIB));
+}
+
+/* Lines of the boot order that follows from the option ROMs. */
+static uint32_t order_room(const struct fwcfg_input *in)
+{
+	return in->n_files * (uint32_t)(sizeof(ROM_DEVICE) + VFWCFG_NAME_MAX);
 }
 
 size_t guest_fwcfg_size(const struct fwcfg_input *in)
 {
-	size_t size = sizeof(struct guest_fwcfg) + FIXED_BYTES + smbios_room(in);
+	size_t size = sizeof(struct guest_fwcfg) + SMALL_BYTES + smbios_room(in);
 
 	if (in->firmware)
-		size += BOARD_TABLES_SIZE + (in->with_kernel ? SETUP_MAX : 0);
+		size += SMALL_BYTES + sizeof(struct acpi_loader) + BOARD_TABLES_SIZE +
+			order_room(in);
+	if (in->with_kernel)
+		size += SETUP_MAX;
 	return size;
 }
 
@@ -165,12 +175,13 @@ static int add_smbios(struct guest_fwcfg *f, const struct fwcfg_input *in)
 
 static int add_acpi(struct guest_fwcfg *f, const uint8_t *tables, struct reason *why)
 {
-	struct acpi_loader *l = &f->acpi;
+	struct acpi_loader *l = take(f, sizeof(*l));
+	uint8_t *room = take(f, BOARD_TABLES_SIZE);
 	int err;
 
-	l->tables = take(f, BOARD_TABLES_SIZE);
-	if (!l->tables)
+	if (!l || !room)
 		return ERR_NO_MEMORY;
+	l->tables = room;
 	memcpy(l->tables, tables, BOARD_TABLES_SIZE);
 	l->base = BOARD_TABLES_START;
 	l->room = BOARD_TABLES_SIZE;
@@ -213,14 +224,11 @@ static int add_files(struct guest_fwcfg *f, const struct fwcfg_input *in, struct
 	return err;
 }
 
-#define ROM_FOLDER "genroms/"
-#define ROM_DEVICE "/rom@" /* how firmware calls what an option ROM of that folder boots */
-
 /* The administrator's option ROMs come first in the order of booting: a list of lines that ends
  * with a zero, unless he gives a list himself. */
 static int add_boot_order(struct guest_fwcfg *f, const struct fwcfg_input *in)
 {
-	uint32_t room = in->n_files * (sizeof(ROM_DEVICE) + VFWCFG_NAME_MAX);
+	uint32_t room = order_room(in);
 	char *order = take(f, room);
 	size_t n = 0;
 

@@ -27,7 +27,6 @@ struct fwcfg_input {
 /* The items, and the bytes of those that are made here. */
 struct guest_fwcfg {
 	struct vfwcfg_items items;
-	struct acpi_loader acpi;
 	uint32_t used, room; /* of `bytes` */
 	uint8_t bytes[];
 };

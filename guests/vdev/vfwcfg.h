@@ -11,7 +11,7 @@
 #include "lib/reason.h"
 
 #define VFWCFG_MAX_KEYS  24
-#define VFWCFG_MAX_FILES 24
+#define VFWCFG_MAX_FILES 20
 #define VFWCFG_NAME_MAX  56 /* with the ending zero */
 #define VFWCFG_DIR_SIZE  (4 + 64 * VFWCFG_MAX_FILES)
 

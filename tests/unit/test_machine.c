@@ -733,7 +733,8 @@ static void test_firmware(void **state)
 	assert_int_equal(in(0xcfc, 4), 0x70008086);
 	out(0xcf8, 4, 0x80000b00);
 	assert_int_equal(in(0xcfc, 4), 0x71138086);
-	/* The base of the ports is where they are, and stays; they are enabled; no SMI is wanted. */
+	/* The base of the ports is where they are, and stays; they are enabled; no SMI is wanted.
+	 */
 	out(0xcf8, 4, 0x80000b40);
 	out(0xcfc, 4, 0xb001);
 	assert_int_equal(in(0xcfc, 4), 0x601);
