@@ -65,7 +65,8 @@ GUESTS_SRC := guests/config.c guests/control_regs.c guests/cpu_model.c guests/cr
 	guests/serial.c guests/vcpu.c guests/vm.c guests/vm_clock.c guests/vm_memory.c \
 	guests/vm_wiring.c
 
-VDEV_SRC := guests/vdev/vdebugexit.c guests/vdev/vdev.c guests/vdev/vioapic.c guests/vdev/vkbc.c \
+VDEV_SRC := guests/vdev/vdebugexit.c guests/vdev/vdev.c guests/vdev/vhpet.c guests/vdev/vioapic.c \
+	guests/vdev/vkbc.c \
 	guests/vdev/vlapic.c guests/vdev/vlapic_regs.c guests/vdev/vlapic_state.c \
 	guests/vdev/vlapic_timer.c guests/vdev/vpci.c guests/vdev/vpic.c guests/vdev/vpit.c \
 	guests/vdev/vpm.c guests/vdev/vreset.c guests/vdev/vrtc.c guests/vdev/vrtc_calendar.c \

@@ -25,7 +25,11 @@ enum {
 	LINE_COM1 = 4,
 	LINE_RTC = 8,
 	LINE_SCI = 9,
+	LINE_HPET_FIRST = 20, /* the guest chooses */
+	LINE_HPET_COUNT = 4,
 	LINE_COUNT = 24,
+	LINE_HPET_PIT = LINE_COUNT,
+	LINE_HPET_RTC,
 };
 
 /* Why a device asks for the machine to be stopped. */

@@ -11,6 +11,9 @@ test_vkbc_SRC := guests/vdev/vkbc.c guests/vdev/vdev.c lib/reason.c
 test_vreset_SRC := guests/vdev/vreset.c guests/vdev/vdebugexit.c guests/vdev/vdev.c lib/reason.c
 test_vpci_SRC := guests/vdev/vpci.c guests/vdev/vdev.c lib/reason.c
 
+UNIT_TESTS += test_vhpet
+test_vhpet_SRC := guests/vdev/vhpet.c guests/vdev/vdev.c lib/reason.c
+
 UNIT_TESTS += test_guest_acpi
 test_guest_acpi_SRC := guests/guest_acpi.c lib/reason.c
 
@@ -31,7 +34,8 @@ test_vioapic_SRC := guests/vdev/vioapic.c guests/vdev/vdev.c lib/reason.c
 test_vpic_SRC := guests/vdev/vpic.c guests/vdev/vdev.c lib/reason.c
 test_vdev_SRC := $(VLAPIC_SRC) guests/vdev/vioapic.c guests/vdev/vpic.c guests/vdev/vpit.c \
 	guests/vdev/vrtc.c guests/vdev/vrtc_calendar.c guests/vdev/vpm.c guests/vdev/vuart.c \
-	guests/vdev/vkbc.c guests/vdev/vreset.c guests/vdev/vpci.c guests/vdev/vdev.c lib/reason.c
+	guests/vdev/vkbc.c guests/vdev/vreset.c guests/vdev/vpci.c guests/vdev/vhpet.c \
+	guests/vdev/vdev.c lib/reason.c
 
 UNIT_TESTS += test_log test_log_reset test_json_out test_uart_logic
 test_log_SRC := lib/log.c
@@ -97,8 +101,8 @@ test_pvclock_SRC := guests/pvclock.c mm/gmem.c
 
 UNIT_TESTS += test_machine
 test_machine_SRC := guests/machine.c guests/vdev/vdebugexit.c guests/vdev/vdev.c \
-	guests/vdev/vioapic.c guests/vdev/vkbc.c guests/vdev/vpci.c guests/vdev/vpic.c \
-	guests/vdev/vpit.c guests/vdev/vpm.c guests/vdev/vreset.c guests/vdev/vrtc.c \
+	guests/vdev/vhpet.c guests/vdev/vioapic.c guests/vdev/vkbc.c guests/vdev/vpci.c \
+	guests/vdev/vpic.c guests/vdev/vpit.c guests/vdev/vpm.c guests/vdev/vreset.c guests/vdev/vrtc.c \
 	guests/vdev/vrtc_calendar.c guests/vdev/vuart.c lib/reason.c
 
 UNIT_TESTS += test_cpu_model
