@@ -31,7 +31,7 @@ def test_tiny_guest(boot, name, ending, status):
 # Guests that check things themselves: the status is the number of the first check that failed.
 @pytest.mark.parametrize("name", [
     "privileged", "lapic_timer", "debug_traps", "xstate", "pic_pit", "msrs", "nmi", "memory",
-    "ioapic_rtc", "pci", "cr8",
+    "ioapic_rtc", "pci", "cr8", "hpet",
 ])
 def test_checks(boot, platform, name):
     # What the hypervisor leaves to the processor, an emulator may not check.
