@@ -103,6 +103,7 @@ GUESTS_SRC := guests/config.c \
 VDEV_SRC := guests/vdev/vdebugexit.c \
 	guests/vdev/vdev.c \
 	guests/vdev/vfwcfg.c \
+	guests/vdev/vhpet.c \
 	guests/vdev/vioapic.c \
 	guests/vdev/vkbc.c \
 	guests/vdev/vlapic.c \

@@ -57,6 +57,8 @@
 #define BOARD_PCI_MMIO2_SIZE  0x0EC00000
 #define BOARD_IOAPIC_ADDR     0xFEC00000
 #define BOARD_IOAPIC_ID       0
+#define BOARD_HPET_ADDR       0xFED00000
+#define BOARD_HPET_SIZE       0x400
 #define BOARD_LAPIC_ADDR      0xFEE00000
 
 /* The part of the old BIOS area that holds the ACPI tables; the memory map calls it reserved. */

@@ -128,6 +128,15 @@ DefinitionBlock ("", "DSDT", 2, "SKERRY", "SKERRY  ", 1)
 				})
 			}
 
+			Device (HPET)
+			{
+				Name (_HID, EisaId ("PNP0103")) /* high precision event timers */
+				Name (_CRS, ResourceTemplate ()
+				{
+					Memory32Fixed (ReadOnly, BOARD_HPET_ADDR, BOARD_HPET_SIZE)
+				})
+			}
+
 			Device (COM1)
 			{
 				Name (_HID, EisaId ("PNP0501")) /* 16550A */

@@ -258,7 +258,7 @@ static __noinline enum run_outcome handle_wrmsr(struct vcpu *v, const struct vm_
 
 /* ---- ports and device memory ---- */
 
-/* After a port access: a device may want to be called at another time now. */
+/* After an access: a device may want to be called at another time now. */
 static inline void after_io(struct vcpu *v, const struct machine *m)
 {
 	if (unlikely(m->deadline != v->machine_deadline)) {
@@ -334,6 +334,7 @@ static uint64_t mmio_read(void *ctx, struct gpa gpa, unsigned size)
 	spin_lock(&m->lock, LOCK_MACHINE);
 	value = machine_mmio_read(m, gpa.v, size);
 	spin_unlock(&m->lock, LOCK_MACHINE);
+	after_io(v, m);
 	return value;
 }
 
@@ -358,6 +359,7 @@ static void mmio_write(void *ctx, struct gpa gpa, unsigned size, uint64_t value)
 	spin_lock(&m->lock, LOCK_MACHINE);
 	machine_mmio_write(m, gpa.v, size, value);
 	spin_unlock(&m->lock, LOCK_MACHINE);
+	after_io(v, m);
 }
 
 static void segment(void *ctx, enum segment_index s, struct segment_state *out)

@@ -9,6 +9,7 @@
 
 #include "dsdt.hex" /* dsdt_aml_code, compiled from guests/dsdt.asl */
 #include "guests/board.h"
+#include "guests/vdev/vhpet.h"
 #include "lib/le.h"
 
 /* Header of a system description table. */
@@ -94,6 +95,14 @@ enum {
 	ENTRY_OVERRIDE = 2,
 	ENTRY_LAPIC_NMI = 4,
 };
+
+#define HPET_BLOCK_ID 36
+#define HPET_ADDR     40 /* a generic address */
+#define HPET_MIN_TICK 53
+#define HPET_SIZE     56
+
+/* What a periodic timer can be trusted with: 100 us (guests/vdev/vhpet.c), in ticks of 10 ns. */
+#define HPET_MIN_TICKS 10000
 
 #define SPACE_IO    1
 #define ACCESS_BYTE 1
@@ -269,18 +278,30 @@ static uint32_t build_mcfg(struct area *a)
 	return offset;
 }
 
-/* The table that points to the others; `width` is the size of an address: 4 (RSDT) or 8 (XSDT). */
-static uint32_t build_root(struct area *a, uint32_t width, uint32_t fadt, uint32_t madt,
-			   uint32_t mcfg)
+/* IA-PC HPET specification 1.0a, "The HPET Description Table"; the flags after the minimal tick
+ * promise nothing of the page's protection. */
+static uint32_t build_hpet(struct area *a)
 {
-	uint32_t offset = take(a, HDR_SIZE + 3 * width, 16);
+	uint32_t offset = take(a, HPET_SIZE, 16);
+	uint8_t *p = a->at + offset;
+
+	put_le32(p + HPET_BLOCK_ID, VHPET_BLOCK_ID);
+	put_le64(p + HPET_ADDR + 4, BOARD_HPET_ADDR); /* in memory, no width: all zero before it */
+	put_le16(p + HPET_MIN_TICK, HPET_MIN_TICKS);
+	finish(p, "HPET", HPET_SIZE, 1);
+	return offset;
+}
+
+/* The table that points to the others; `width` is the size of an address: 4 (RSDT) or 8 (XSDT). */
+static uint32_t build_root(struct area *a, uint32_t width, const uint32_t *tables, uint32_t n)
+{
+	uint32_t offset = take(a, HDR_SIZE + n * width, 16);
 	uint8_t *p = a->at + offset;
 
 	/* The upper half of an 8-byte address stays 0. */
-	put_le32(p + HDR_SIZE, address(fadt));
-	put_le32(p + HDR_SIZE + width, address(madt));
-	put_le32(p + HDR_SIZE + 2 * width, address(mcfg));
-	finish(p, width == 8 ? "XSDT" : "RSDT", HDR_SIZE + 3 * width, 1);
+	for (uint32_t i = 0; i < n; i++)
+		put_le32(p + HDR_SIZE + i * width, address(tables[i]));
+	finish(p, width == 8 ? "XSDT" : "RSDT", HDR_SIZE + n * width, 1);
 	return offset;
 }
 
@@ -299,7 +320,8 @@ static void build_rsdp(uint8_t *p, uint32_t rsdt, uint32_t xsdt)
 int guest_acpi_build(struct gmem *mem, unsigned n_vcpus, uint64_t *rsdp, struct reason *why)
 {
 	struct area area = {0};
-	uint32_t first, facs, dsdt, fadt, madt, mcfg, rsdt, xsdt;
+	uint32_t first, facs, dsdt, rsdt, xsdt;
+	uint32_t tables[4];
 
 	if (n_vcpus < 1 || n_vcpus > GUEST_ACPI_MAX_VCPUS)
 		return refuse(why, ERR_INVALID,
@@ -315,11 +337,12 @@ int guest_acpi_build(struct gmem *mem, unsigned n_vcpus, uint64_t *rsdp, struct 
 	first = take(&area, RSDP_SIZE, 16); /* where systems look first */
 	facs = build_facs(&area);
 	dsdt = build_dsdt(&area);
-	fadt = build_fadt(&area, facs, dsdt);
-	madt = build_madt(&area, n_vcpus);
-	mcfg = build_mcfg(&area);
-	rsdt = build_root(&area, 4, fadt, madt, mcfg);
-	xsdt = build_root(&area, 8, fadt, madt, mcfg);
+	tables[0] = build_fadt(&area, facs, dsdt);
+	tables[1] = build_madt(&area, n_vcpus);
+	tables[2] = build_mcfg(&area);
+	tables[3] = build_hpet(&area);
+	rsdt = build_root(&area, 4, tables, ARRAY_SIZE(tables));
+	xsdt = build_root(&area, 8, tables, ARRAY_SIZE(tables));
 	build_rsdp(area.at + first, rsdt, xsdt);
 	*rsdp = address(first);
 	return 0;

@@ -10,6 +10,7 @@ void machine_init(struct machine *m, const struct vdev_host *host, bool debug_ex
 	m->has_debug_exit = debug_exit;
 	m->unknown_ports = 0;
 	m->unknown_memory = 0;
+	vhpet_init(&m->hpet, host); /* first: nothing is cut off by it */
 	vpic_init(&m->pic, host);
 	vioapic_init(&m->ioapic, host);
 	vpit_init(&m->pit, host);
@@ -40,7 +41,8 @@ void machine_add_test_device(struct machine *m)
 
 static void update_deadline(struct machine *m)
 {
-	m->deadline = MIN(m->pit.deadline, MIN(m->rtc.deadline, m->pm.deadline));
+	m->deadline =
+		MIN(MIN(m->pit.deadline, m->rtc.deadline), MIN(m->pm.deadline, m->hpet.deadline));
 }
 
 void machine_expire(struct machine *m, uint64_t now)
@@ -48,16 +50,39 @@ void machine_expire(struct machine *m, uint64_t now)
 	vpit_expire(&m->pit, now);
 	vrtc_expire(&m->rtc, now);
 	vpm_expire(&m->pm, now);
+	vhpet_expire(&m->hpet, now);
 	update_deadline(m);
 }
 
-void machine_line(struct machine *m, unsigned line, bool level)
+static void wire(struct machine *m, unsigned line, bool level)
 {
 	/* line 2 of the 8259s is their cascade, so the I/O APIC's pin 2 is free for the 8254 */
 	unsigned pin = line == LINE_PIT ? BOARD_PIT_GSI : line;
 
 	vpic_line(&m->pic, line, level);
 	vioapic_line(&m->ioapic, pin, level);
+}
+
+void machine_line(struct machine *m, unsigned line, bool level)
+{
+	if (line == LINE_PIT || line == LINE_RTC) {
+		if (vhpet_replaces_legacy(&m->hpet))
+			return; /* cut off */
+	} else if (line == LINE_HPET_PIT) {
+		line = LINE_PIT;
+	} else if (line == LINE_HPET_RTC) {
+		line = LINE_RTC;
+	}
+	wire(m, line, level);
+}
+
+/* The 8254's and the real-time clock's lines have changed their owner. */
+static __cold void rewire_legacy(struct machine *m)
+{
+	bool hpet = vhpet_replaces_legacy(&m->hpet);
+
+	wire(m, LINE_PIT, hpet ? m->hpet.lines & BIT32(LINE_HPET_PIT) : m->pit.out0);
+	wire(m, LINE_RTC, hpet ? m->hpet.lines & BIT32(LINE_HPET_RTC) : vrtc_line(&m->rtc));
 }
 
 static __noinline uint8_t read_byte(struct machine *m, uint16_t port)
@@ -261,6 +286,29 @@ static bool is_pci_memory(uint64_t gpa)
 	return gpa < BOARD_IOAPIC_ADDR || gpa > UINT32_MAX;
 }
 
+static bool is_hpet(uint64_t gpa)
+{
+	return gpa - BOARD_HPET_ADDR < BOARD_HPET_SIZE;
+}
+
+static __noinline uint64_t read_hpet(struct machine *m, unsigned offset, unsigned size)
+{
+	uint64_t value = vhpet_read(&m->hpet, offset, size);
+
+	update_deadline(m);
+	return value;
+}
+
+static __noinline void write_hpet(struct machine *m, unsigned offset, unsigned size, uint64_t value)
+{
+	bool legacy = vhpet_replaces_legacy(&m->hpet);
+
+	vhpet_write(&m->hpet, offset, size, value);
+	if (vhpet_replaces_legacy(&m->hpet) != legacy)
+		rewire_legacy(m);
+	update_deadline(m);
+}
+
 static __noinline uint64_t read_memory(struct machine *m, uint64_t gpa, unsigned size)
 {
 	uint64_t value;
@@ -285,6 +333,8 @@ uint64_t machine_mmio_read(struct machine *m, uint64_t gpa, unsigned size)
 {
 	if (is_ioapic(gpa))
 		return vioapic_read(&m->ioapic, (unsigned)(gpa - VIOAPIC_BASE));
+	if (is_hpet(gpa))
+		return read_hpet(m, (unsigned)(gpa - BOARD_HPET_ADDR), size);
 	return read_memory(m, gpa, size);
 }
 
@@ -292,6 +342,8 @@ void machine_mmio_write(struct machine *m, uint64_t gpa, unsigned size, uint64_t
 {
 	if (is_ioapic(gpa))
 		vioapic_write(&m->ioapic, (unsigned)(gpa - VIOAPIC_BASE), (uint32_t)value);
+	else if (is_hpet(gpa))
+		write_hpet(m, (unsigned)(gpa - BOARD_HPET_ADDR), size, value);
 	else
 		write_memory(m, gpa, size, value);
 }

@@ -10,6 +10,7 @@
 #include "guests/vdev/vdebugexit.h"
 #include "guests/vdev/vdev.h"
 #include "guests/vdev/vfwcfg.h"
+#include "guests/vdev/vhpet.h"
 #include "guests/vdev/vioapic.h"
 #include "guests/vdev/vkbc.h"
 #include "guests/vdev/vpci.h"
@@ -31,6 +32,7 @@ struct machine {
 	struct vpit pit;
 	struct vrtc rtc;
 	struct vpm pm;
+	struct vhpet hpet;
 	struct vuart uart;
 	struct vkbc kbc;
 	struct vreset reset;

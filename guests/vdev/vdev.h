@@ -30,7 +30,11 @@ enum {
 	LINE_PIRQ_AB = 10,
 	LINE_PIRQ_CD = 11,
 	LINE_PIRQ_A = 16,
+	LINE_HPET_FIRST = 20, /* the guest chooses */
+	LINE_HPET_COUNT = 4,
 	LINE_COUNT = 24,
+	LINE_HPET_PIT = LINE_COUNT,
+	LINE_HPET_RTC,
 };
 
 /* Why a device asks for the machine to be stopped. */

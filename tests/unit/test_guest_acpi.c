@@ -90,11 +90,12 @@ static void test_root(void **state)
 	const uint8_t *rsdt = table(le32(ram + rsdp + 16), "RSDT");
 	const uint8_t *xsdt = table(le64(ram + rsdp + 24), "XSDT");
 
-	assert_int_equal(le32(rsdt + 4), 36 + 12);
-	assert_int_equal(le32(xsdt + 4), 36 + 24);
+	assert_int_equal(le32(rsdt + 4), 36 + 16);
+	assert_int_equal(le32(xsdt + 4), 36 + 32);
 	assert_int_equal(le32(rsdt + 36), le64(xsdt + 36));
 	assert_int_equal(le32(rsdt + 40), le64(xsdt + 44));
 	assert_int_equal(le32(rsdt + 44), le64(xsdt + 52));
+	assert_int_equal(le32(rsdt + 48), le64(xsdt + 60));
 	/* Nothing outside the area was touched. */
 	assert_int_equal(ram[0xDFFFF], 0xA5);
 	assert_int_equal(ram[0x100000], 0xA5);
@@ -214,6 +215,22 @@ static void test_mcfg(void **state)
 	assert_int_equal(le32(mcfg + 56), 0);
 }
 
+static void test_hpet(void **state)
+{
+	const uint8_t *hpet;
+
+	(void)state;
+	build(1);
+	hpet = xsdt_entry(3, "HPET");
+	assert_int_equal(le32(hpet + 4), 56);
+	assert_int_equal(hpet[8], 1);
+	assert_int_equal(le32(hpet + 36), 0x8086A201);
+	assert_int_equal(le32(hpet + 40), 0); /* in memory */
+	assert_int_equal(le64(hpet + 44), 0xFED00000);
+	assert_int_equal(hpet[52], 0);
+	assert_int_equal(le16(hpet + 53), 10000);
+}
+
 /* Whether the DSDT contains these bytes. */
 static bool contains(const uint8_t *dsdt, const void *bytes, size_t n)
 {
@@ -286,6 +303,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_fadt, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_madt, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_mcfg, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_hpet, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_dsdt, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
 	};

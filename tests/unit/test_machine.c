@@ -473,7 +473,7 @@ static void test_memory(void **state)
 	assert_int_equal(board.m.unknown_memory, 0);
 	for (unsigned size = 1; size <= 8; size *= 2) {
 		static const uint64_t nowhere[] = {0,          0xc0000000, 0xfebffffc,
-						   0xfec01000, 0xfed00000, 0x1fec00000};
+						   0xfec01000, 0xfed00400, 0x1fec00000};
 
 		for (unsigned i = 0; i < ARRAY_SIZE(nowhere); i++) {
 			uint64_t all = size == 8 ? UINT64_MAX : BIT(8 * size) - 1;
@@ -638,7 +638,7 @@ static void test_lines(void **state)
 		machine_line(&board.m, line, false);
 		assert_int_equal(board.m.ioapic.lines, 0);
 	}
-	machine_line(&board.m, LINE_COUNT, true); /* no such line */
+	machine_line(&board.m, LINE_HPET_RTC + 1, true); /* no such line */
 	assert_int_equal(board.m.ioapic.lines, 0);
 }
 
@@ -667,6 +667,62 @@ static void test_timer_interrupt(void **state)
 	assert_true(board.pic_int);
 	assert_int_equal(vpic_ack(&board.m.pic), 0x08);
 	assert_true(board.m.deadline > due);
+}
+
+/* ---- the HPET in the place of the 8254 and the real-time clock ---- */
+
+#define HPET 0xfed00000
+
+static void hpet(unsigned reg, uint64_t value)
+{
+	machine_mmio_write(&board.m, HPET + reg, 8, value);
+}
+
+static void test_legacy_replacement(void **state)
+{
+	(void)state;
+	unmask_pin(2, 0x50);
+	unmask_pin(8, 0x58);
+	out(0x43, 1, 0x30); /* channel 0 in mode 0: its output is low until it ends */
+	out(0x40, 1, 100);
+	out(0x40, 1, 0);
+	out(0x70, 1, 0x0b);
+	out(0x71, 1, 0x42); /* the clock's periodic interrupt */
+	hpet(0x100, 0x4);
+	hpet(0x108, 200000);
+	hpet(0x120, 0x6); /* a level */
+	hpet(0x128, 300000);
+	hpet(0x10, 3);
+	board.n_msi = 0;
+	assert_int_equal(board.m.ioapic.lines, 0);
+	time_ns = NS_PER_MS;
+	machine_expire(&board.m, time_ns);
+	assert_true(board.m.pit.out0); /* they go on, and are not heard */
+	assert_int_equal(board.n_msi, 0);
+	assert_int_equal(board.m.ioapic.lines, 0);
+	assert_int_equal(board.m.deadline, 2 * NS_PER_MS);
+	time_ns = board.m.deadline;
+	machine_expire(&board.m, time_ns);
+	assert_int_equal(board.n_msi, 1);
+	assert_int_equal(board.last_data & 0xff, 0x50);
+	assert_true(board.m.pic.chip[0].irr & 1);
+	time_ns = 3 * NS_PER_MS;
+	machine_expire(&board.m, time_ns);
+	assert_int_equal(board.n_msi, 2);
+	assert_int_equal(board.last_data & 0xff, 0x58);
+	assert_int_equal(board.m.ioapic.lines, BIT32(2) | BIT32(8));
+	hpet(0x20, 2);
+	assert_int_equal(board.m.ioapic.lines, BIT32(2)); /* an edge leaves its line high */
+	hpet(0x100, 0);
+	assert_int_equal(board.m.ioapic.lines, 0);
+	/* back: the lines are as the old owners hold them */
+	hpet(0x10, 1);
+	assert_int_equal(board.m.ioapic.lines, BIT32(2) | BIT32(8));
+	assert_int_equal(board.n_msi, 4);
+	hpet(0x10, 3);
+	assert_int_equal(board.m.ioapic.lines, 0);
+	assert_int_equal(machine_mmio_read(&board.m, HPET + 0xf0, 4), 300000);
+	assert_int_equal(board.m.unknown_memory, 0);
 }
 
 /* ---- deadlines ---- */
@@ -762,6 +818,7 @@ int main(void)
 		cmocka_unit_test_setup(test_pci_interrupt, setup),
 		cmocka_unit_test_setup(test_lines, setup),
 		cmocka_unit_test_setup(test_timer_interrupt, setup),
+		cmocka_unit_test_setup(test_legacy_replacement, setup),
 		cmocka_unit_test_setup(test_deadlines, setup),
 		cmocka_unit_test_setup(test_firmware, setup),
 	};

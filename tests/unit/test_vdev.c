@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "guests/vdev/vhpet.h"
 #include "guests/vdev/vioapic.h"
 #include "guests/vdev/vkbc.h"
 #include "guests/vdev/vlapic.h"
@@ -140,6 +141,7 @@ BOARD_DEVICE(vpic)
 BOARD_DEVICE(vpit)
 BOARD_DEVICE(vrtc)
 BOARD_DEVICE(vpm)
+BOARD_DEVICE(vhpet)
 BOARD_DEVICE(vuart)
 BOARD_DEVICE(vkbc)
 BOARD_DEVICE(vreset)
@@ -169,7 +171,7 @@ static const struct {
 } devices[] = {
 	DEVICE(vlapic), DEVICE(vioapic), DEVICE(vpic),     DEVICE(vpit),
 	DEVICE(vrtc),   DEVICE(vpm),     DEVICE(vuart),    DEVICE(vkbc),
-	DEVICE(vreset), DEVICE(vpci),    DEVICE(vpcitest),
+	DEVICE(vreset), DEVICE(vpci),    DEVICE(vpcitest), DEVICE(vhpet),
 };
 #undef DEVICE
 

@@ -20,6 +20,9 @@ test_guest_fwcfg_SRC := guests/guest_fwcfg.c guests/guest_smbios.c guests/guest_
 	guests/guest_acpi.c guests/load_firmware.c guests/vdev/vfwcfg.c guests/vdev/vdev.c mm/gmem.c \
 	lib/reason.c
 
+UNIT_TESTS += test_vhpet
+test_vhpet_SRC := guests/vdev/vhpet.c guests/vdev/vdev.c lib/reason.c
+
 UNIT_TESTS += test_guest_acpi
 test_guest_acpi_SRC := guests/guest_acpi.c lib/reason.c
 
@@ -48,7 +51,7 @@ test_vioapic_SRC := guests/vdev/vioapic.c guests/vdev/vdev.c lib/reason.c
 test_vpic_SRC := guests/vdev/vpic.c guests/vdev/vdev.c lib/reason.c
 test_vdev_SRC := $(VLAPIC_SRC) guests/vdev/vioapic.c guests/vdev/vpic.c guests/vdev/vpit.c \
 	guests/vdev/vrtc.c guests/vdev/vrtc_calendar.c guests/vdev/vpm.c guests/vdev/vuart.c \
-	guests/vdev/vkbc.c guests/vdev/vreset.c guests/vdev/vpcitest.c $(VPCI_SRC) \
+	guests/vdev/vkbc.c guests/vdev/vreset.c guests/vdev/vhpet.c guests/vdev/vpcitest.c $(VPCI_SRC) \
 	guests/vdev/vdev.c lib/reason.c
 
 UNIT_TESTS += test_log test_log_reset test_json_out test_uart_logic
@@ -120,7 +123,7 @@ test_pvclock_SRC := guests/pvclock.c mm/gmem.c
 UNIT_TESTS += test_machine
 test_machine_SRC := guests/machine.c guests/vdev/vdebugexit.c guests/vdev/vdev.c \
 	guests/vdev/vfwcfg.c guests/vdev/vpiix.c \
-	guests/vdev/vioapic.c guests/vdev/vkbc.c guests/vdev/vpcitest.c $(VPCI_SRC) guests/vdev/vpic.c \
+	guests/vdev/vhpet.c guests/vdev/vioapic.c guests/vdev/vkbc.c guests/vdev/vpcitest.c $(VPCI_SRC) guests/vdev/vpic.c \
 	guests/vdev/vpit.c guests/vdev/vpm.c guests/vdev/vreset.c guests/vdev/vrtc.c \
 	guests/vdev/vrtc_calendar.c guests/vdev/vuart.c lib/reason.c
 
