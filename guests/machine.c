@@ -10,6 +10,7 @@ void machine_init(struct machine *m, const struct vdev_host *host, bool debug_ex
 	m->has_debug_exit = debug_exit;
 	m->unknown_ports = 0;
 	m->unknown_memory = 0;
+	vhpet_init(&m->hpet, host); /* first: nothing is cut off by it */
 	vpic_init(&m->pic, host);
 	vioapic_init(&m->ioapic, host);
 	vpit_init(&m->pit, host);
@@ -17,7 +18,6 @@ void machine_init(struct machine *m, const struct vdev_host *host, bool debug_ex
 	vrtc_set_time(&m->rtc, wall_clock);
 	vrtc_set_memory(&m->rtc, low_memory, high_memory);
 	vpm_init(&m->pm, host);
-	vhpet_init(&m->hpet, host);
 	vuart_init(&m->uart, host);
 	vkbc_init(&m->kbc, host);
 	vreset_init(&m->reset, host);
