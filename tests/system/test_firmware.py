@@ -107,9 +107,6 @@ def test_reset_state_and_rom(boot):
     assert machine.wait() == "ok"
 
 
-# QEMU 7.2 aborts when a guest of SVM writes CR8 while an interrupt window is asked for, as OVMF's
-# interrupt handlers do: helper_write_crN calls cpu_interrupt() without the lock that it needs.
-@pytest.mark.platforms("bochs-*", "kvm-*", reason="QEMU's TCG aborts at a guest's write to CR8")
 def test_ovmf_reaches_the_uefi_shell(boot, platform):
     # With CET, which guests do not have, Bochs gives up when a guest whose CR0.WP is clear writes to
     # a read-only page, as OVMF does with its page tables.
