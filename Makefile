@@ -92,6 +92,8 @@ GUESTS_SRC := guests/config.c \
 	guests/pvclock.c \
 	guests/restart.c \
 	guests/serial.c \
+	guests/task_switch.c \
+	guests/task_switch_exit.c \
 	guests/vcpu.c \
 	guests/vm.c \
 	guests/vm_clock.c \
