@@ -59,6 +59,8 @@ SCHED_SRC := sched/cpu_set.c sched/sched.c sched/timer.c sched/timer_heap.c
 DRIVERS_SRC := drivers/cmos.c drivers/cmos_time.c drivers/uart.c drivers/uart_logic.c
 
 GUESTS_SRC := guests/config.c \
+	guests/config_boot.c \
+	guests/config_guest.c \
 	guests/control_regs.c \
 	guests/cpu_model.c \
 	guests/crash.c \
