@@ -39,3 +39,30 @@ def test_large_state_of_guests_on_one_core(boot, platform, hypervisor):
     for name in names:
         said = EXPECTED[platform.name] if name != "none" else "x87 sse dr"
         assert machine.guest_lines(name) == ["state: " + said]
+
+
+LINUX = {  # what /proc/cpuinfo must show, what it must not, and how Linux keeps its own state
+    "qemu-svm": ("xsave xsaveopt avx avx2 pku ospke", "xsavec xsaves avx512f", "0x207", "standard"),
+    "bochs-svm": ("xsave xsaveopt xsavec xsaves avx avx2", "avx512f pku", "0x7", "compacted"),
+    "bochs-vmx": ("xsave xsaveopt xsavec xsaves avx avx2 avx512f avx512bw pku ospke", "amx_tile",
+                  "0x2e7", "compacted"),
+}
+
+
+@pytest.mark.platforms("qemu-*", "bochs-*", reason="a real processor's components are not known")
+@pytest.mark.output_varies(reason="it names what the processor has")
+def test_linux_beside_a_guest_with_large_state(boot, platform):
+    there, hidden, components, form = LINUX[platform.name]
+    machine = boot(skerry.config(skerry.linux("web"), large_state("a", "a"), attach="web"), GUEST,
+                   cpus=1)
+    machine.expect_text("guest# ")
+    # what comes out is not what was typed
+    machine.sendline("grep -m1 ^flags /proc/cpuinfo; dmesg | grep 'x86/fpu: Enabled'; echo en''ded")
+    machine.expect_text("ended")
+    text = machine.before
+    flags = set(text.split())
+    assert set(there.split()) <= flags
+    assert not set(hidden.split()) & flags
+    assert f"xstate features {components}," in text
+    assert f"using '{form}' format" in text
+    assert machine.guest_lines("a") == ["state: " + EXPECTED[platform.name]]
