@@ -493,7 +493,11 @@ leave_guest:
 	mov $3, %eax
 	xsetbv
 	call sleep
+	/* 28: others had theirs meanwhile */
 	xor %ecx, %ecx
+	xgetbv
+	cmp $3, %eax
+	CHECK 28, e
 	xor %edx, %edx
 	mov enabled, %eax
 	xsetbv
