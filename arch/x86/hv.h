@@ -202,6 +202,7 @@ struct hv_caps {
 	bool huge_pages;   /* 1 GiB second-level pages */
 	bool keeps_pdptes; /* the processor keeps PAE's upper entries: set_pdptes has an effect */
 	bool nmi_window;   /* nmi_window_wanted is exact: no need to look for other exits */
+	bool xsaves;       /* guests may be offered XSAVES and XRSTORS */
 	uint32_t asids;
 	uint64_t bits; /* every optional feature as one word, to compare cores */
 };
