@@ -33,15 +33,15 @@ all: $(OUT)/skerry.elf
 
 LIB_SRC := lib/format.c lib/json_out.c lib/log.c lib/reason.c lib/string.c
 
-BOOT_SRC := boot/header.S boot/acpi_tables.c boot/cmdline.c boot/main.c boot/multiboot2.c
+BOOT_SRC := boot/header.S boot/acpi_tables.c boot/cmdline.c boot/main.c boot/multiboot2.c boot/smbios.c
 
-ARCH_SRC := arch/x86/ap.S arch/x86/clear_pages.S arch/x86/exit_names.c arch/x86/features.c \
+ARCH_SRC := arch/x86/ap.S arch/x86/backtrace.c arch/x86/clear_pages.S arch/x86/exit_names.c arch/x86/extable.c arch/x86/fault_address.c arch/x86/features.c \
 	arch/x86/fpu.c arch/x86/gdt.c arch/x86/hv.c arch/x86/ioapic.c arch/x86/lapic.c \
 	arch/x86/mitigations.c \
-	arch/x86/mitigations_choose.c arch/x86/oops.c arch/x86/oops_words.c arch/x86/power.c \
+	arch/x86/mitigations_choose.c arch/x86/oops.c arch/x86/oops_words.c arch/x86/power.c arch/x86/report.c arch/x86/safe.S \
 	arch/x86/smp.c arch/x86/state.c arch/x86/symbols.c arch/x86/tag_pool.c arch/x86/trampoline.c arch/x86/trap_stubs.S \
 	arch/x86/traps.c arch/x86/tsc.c arch/x86/tsc_math.c arch/x86/xcr0.c
-ARCH_SRC += $(if $(DEBUG),arch/x86/lock_order.c)
+ARCH_SRC += $(if $(DEBUG),arch/x86/lock_order.c arch/x86/provoke.c)
 
 SVM_SRC := arch/x86/svm/audit.c arch/x86/svm/decode.c arch/x86/svm/enable.c \
 	arch/x86/svm/npt.c arch/x86/svm/permissions.c arch/x86/svm/state.c arch/x86/svm/svm.c arch/x86/svm/switch.S
@@ -58,7 +58,7 @@ SCHED_SRC := sched/sched.c sched/timer.c sched/timer_heap.c
 
 DRIVERS_SRC := drivers/cmos.c drivers/cmos_time.c drivers/uart.c drivers/uart_logic.c
 
-GUESTS_SRC := guests/config.c guests/control_regs.c guests/cpu_model.c guests/crash.c guests/emul_alu.c \
+GUESTS_SRC := guests/broken.c guests/config.c guests/control_regs.c guests/cpu_model.c guests/crash.c guests/emul_alu.c \
 	guests/emul_decode.c guests/emulate.c guests/exits.c guests/fetch.c guests/guest_acpi.c \
 	guests/gwalk.c guests/insn_length.c guests/json.c guests/load_gdt.c guests/load_linux.c \
 	guests/load_multiboot.c guests/machine.c guests/modules.c guests/msr.c guests/pvclock.c \
@@ -75,6 +75,7 @@ CONSOLE_SRC := console/build_id.c console/cmd_guest.c console/cmd_host.c console
 	console/commands.c console/console.c console/emergency.c console/guest_lines.c \
 	console/guests_view.c console/lineedit.c console/log_stamp.c console/out.c \
 	console/sequence.c console/terminal.c
+CONSOLE_SRC += $(if $(DEBUG),console/cmd_provoke.c)
 
 SRC := $(BOOT_SRC) $(ARCH_SRC) $(SVM_SRC) $(VMX_SRC) $(MM_SRC) $(SCHED_SRC) $(DRIVERS_SRC) \
 	$(GUESTS_SRC) $(VDEV_SRC) $(CONSOLE_SRC) $(LIB_SRC)

@@ -29,6 +29,10 @@ static const struct command table[] = {
 	 "pause web", cmd_pause, ARGUMENT_GUEST, 1, 1, 0},
 	{"poweroff", "", "end the machine now, with all guests",
 	 "poweroff", cmd_poweroff, ARGUMENT_NONE, 0, 0, 0},
+#ifdef SKERRY_DEBUG
+	{"provoke", "KIND [GUEST]", "break the hypervisor on purpose, in the guest's context if one is named",
+	 "provoke null web", cmd_provoke, ARGUMENT_NONE, 1, 2, 0},
+#endif
 	{"reboot", "", "reset the machine now, with all guests",
 	 "reboot", cmd_reboot, ARGUMENT_NONE, 0, 0, 0},
 	{"reset", "GUEST", "begin a guest anew, as its reset button would",

@@ -31,4 +31,7 @@ void cmd_version(const struct out *o, const struct args *a);
 void cmd_reboot(const struct out *o, const struct args *a);
 void cmd_poweroff(const struct out *o, const struct args *a);
 
+/* cmd_provoke.c, in test builds */
+void cmd_provoke(const struct out *o, const struct args *a);
+
 #endif

@@ -153,6 +153,19 @@ size_t guest_history(struct vm *vm, uint8_t *buf, size_t n)
 	return serial_history(&vm->serial, buf, n);
 }
 
+#ifdef SKERRY_DEBUG
+void guest_provoke(struct vm *vm, const char *kind)
+{
+	static char kept[32];
+
+	snprintf(kept, sizeof(kept), "%s", kind);
+	if (!vm->n_vcpus)
+		return;
+	vm->vcpus[0]->provoke = kept;
+	vcpu_request(vm->vcpus[0], REQ_PROVOKE);
+}
+#endif
+
 enum machine_status guests_machine_status(void)
 {
 	return vms_verdict.failed    ? STATUS_GUEST_FAILED

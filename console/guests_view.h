@@ -83,6 +83,12 @@ size_t guest_write(struct vm *vm, const uint8_t *buf,
 		   size_t n);                                /* input; returns what was accepted */
 size_t guest_history(struct vm *vm, uint8_t *buf, size_t n); /* last output, oldest byte first */
 
+#ifdef SKERRY_DEBUG
+/* The guest's vCPU has the fault of that kind (a string that stays) in its core's loop; "guest": an
+ * invariant of its own breaks. */
+void guest_provoke(struct vm *vm, const char *kind);
+#endif
+
 /* What the machine's exit status would be now. */
 enum machine_status guests_machine_status(void);
 

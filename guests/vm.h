@@ -49,7 +49,8 @@ enum vcpu_request {
 	REQ_SERIAL = BIT32(2),    /* input was typed, or there is room for output */
 	REQ_PARK = BIT32(3),      /* leave the guest and stay out until released */
 	REQ_NMI = BIT32(4),
-	REQ_HALTED = BIT32(5), /* its own: it waits for an event */
+	REQ_HALTED = BIT32(5),  /* its own: it waits for an event */
+	REQ_PROVOKE = BIT32(6), /* have the fault that v->provoke names: test builds only */
 };
 
 /* The last exits, always recorded: crash records and debugging read them. */
@@ -99,6 +100,7 @@ struct vcpu {
 	uint64_t injected;               /* [v] */
 	uint64_t run_ticks;     /* [v] TSC ticks on cores, without the present turn; atomic */
 	uint64_t running_since; /* [v] that turn's begin; 0: it has none; atomic */
+	const char *provoke;    /* [b] see REQ_PROVOKE */
 	uint32_t ring_next;     /* [v] */
 	struct exit_ring_entry ring[EXIT_RING_SIZE];
 };
@@ -223,6 +225,20 @@ void vcpu_wire(struct vcpu *v);
 /* Notes how the guest ends; its vCPU stops at the next opportunity. The first one counts. */
 void vm_end(struct vm *vm, enum vm_end_kind kind, uint32_t status, const char *fmt, ...)
 	__printf(4, 5);
+
+/* ---- broken.c ---- */
+
+/*
+ * An invariant of this guest's own objects, of which nobody else's depends: when it is broken, a
+ * report goes to the log, the guest ends as crashed, and the machine goes on. Answers whether it
+ * holds; the caller goes on safely if not. What may concern others is invariant() (lib/log.h),
+ * which stops the machine.
+ */
+#define vm_invariant(vm, cond) (likely(cond) || vm_broken(vm, __FILE__, __LINE__, #cond))
+bool vm_broken(struct vm *vm, const char *file, int line, const char *condition) __cold;
+
+/* "guest web, vCPU 0", for reports: reads nothing that it does not check. */
+void vcpu_describe(const struct vcpu *v, char *buf, size_t size);
 
 /* ---- exits.c, msr.c ---- */
 

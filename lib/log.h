@@ -74,7 +74,8 @@ size_t log_format(const struct log_line *line, char *buf, size_t size);
 
 /* Writes the text to the console's port by polling, with a time-out, from any core and any context,
  * and takes the console over: from the first call on nothing else is printed. '\n' ends a line.
- * Before the console is set up it goes to COM1 if a UART is there. (console/emergency.c) */
+ * Before the console is set up it goes to the port of the command line, or COM1, if a UART is
+ * there. (console/emergency.c) */
 void console_emergency(const char *text) __cold;
 
 /* A broken invariant of the hypervisor: full report, then the panic policy. Never returns. Nothing

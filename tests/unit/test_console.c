@@ -47,6 +47,15 @@ void uart_disable(void)
 	opened = 0;
 }
 
+static unsigned early = 99;
+static uint32_t early_baud;
+
+void uart_early(unsigned number, uint32_t baud)
+{
+	early = number;
+	early_baud = baud;
+}
+
 int uart_enable_irq(void (*notify)(void))
 {
 	(void)notify;
@@ -1001,6 +1010,24 @@ static void tab_completes_guests(void **state)
 	assert_string_equal(type("pau\td\t\r"), "pause db \r\ndb is paused\r\n" PROMPT);
 }
 
+static void an_early_death_goes_where_the_command_line_says(void **state)
+{
+	struct boot_options o = {0};
+
+	(void)state;
+	console_early(&o);
+	assert_int_equal(early, 1);
+	assert_int_equal(early_baud, 115200);
+	strcpy(o.console, "com3");
+	o.baud = 9600;
+	console_early(&o);
+	assert_int_equal(early, 3);
+	assert_int_equal(early_baud, 9600);
+	strcpy(o.console, "none");
+	console_early(&o);
+	assert_int_equal(early, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1033,6 +1060,7 @@ int main(void)
 		cmocka_unit_test_setup(the_end, setup),
 		cmocka_unit_test_setup(serial_command, setup),
 		cmocka_unit_test_setup(tab_completes_guests, setup),
+		cmocka_unit_test_setup(an_early_death_goes_where_the_command_line_says, setup),
 	};
 
 	return cmocka_run_group_tests_name("console", tests, NULL, NULL);

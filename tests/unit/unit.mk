@@ -53,7 +53,7 @@ test_console_SRC := console/console.c console/commands.c console/command.c conso
 UNIT_TESTS += test_gmem test_multiboot2 test_acpi_tables test_cmdline test_config test_load_linux \
 	test_load_multiboot
 test_gmem_SRC := mm/gmem.c
-test_multiboot2_SRC := boot/multiboot2.c lib/reason.c
+test_multiboot2_SRC := boot/multiboot2.c boot/smbios.c lib/reason.c
 test_acpi_tables_SRC := boot/acpi_tables.c lib/reason.c
 test_cmdline_SRC := boot/cmdline.c lib/reason.c
 test_config_SRC := guests/config.c guests/json.c lib/reason.c
@@ -90,6 +90,10 @@ UNIT_TESTS += test_string test_symbols test_oops_words
 test_string_SRC :=
 test_symbols_SRC := arch/x86/symbols.c
 test_oops_words_SRC := arch/x86/oops_words.c
+
+UNIT_TESTS += test_extable test_smbios
+test_smbios_SRC := boot/smbios.c lib/reason.c
+test_extable_SRC := arch/x86/extable.c
 
 UNIT_TESTS += test_slpt
 test_slpt_SRC := mm/slpt.c arch/x86/svm/npt.c arch/x86/vmx/ept.c
