@@ -31,9 +31,9 @@ all: $(OUT)/skerry.elf
 
 # ---- the hypervisor's sources, by folder ----
 
-LIB_SRC := lib/format.c lib/json_out.c lib/log.c lib/reason.c lib/string.c
+LIB_SRC := lib/crc32.c lib/format.c lib/json_out.c lib/log.c lib/reason.c lib/string.c
 
-BOOT_SRC := boot/header.S boot/acpi_tables.c boot/cmdline.c boot/main.c boot/multiboot2.c boot/smbios.c
+BOOT_SRC := boot/header.S boot/acpi_tables.c boot/cmdline.c boot/log_place.c boot/main.c boot/multiboot2.c boot/smbios.c
 
 ARCH_SRC := arch/x86/ap.S arch/x86/backtrace.c arch/x86/clear_pages.S arch/x86/exit_names.c arch/x86/extable.c arch/x86/fault_address.c arch/x86/features.c \
 	arch/x86/fpu.c arch/x86/gdt.c arch/x86/hv.c arch/x86/ioapic.c arch/x86/lapic.c \

@@ -64,6 +64,10 @@ int multiboot2_parse(const void *mbi, size_t len, struct boot_info *out,
  */
 void multiboot2_cmdline(const void *mbi, size_t len, char *out, size_t size);
 
+/* Where `size` bytes for the log are kept from one run to the next (boot/log_place.c); 0: nowhere.
+ */
+uint64_t log_place(const struct boot_info *info, struct mem_range image, uint64_t size);
+
 /* ---- SMBIOS (boot/smbios.c) ---- */
 
 /* Finds the table's entry point in the `len` bytes at `area`; tells where the table lies. */

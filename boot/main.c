@@ -65,6 +65,23 @@ static void reserve_modules(void)
 		usable_reserve(&usable, boot.modules[i].start, boot.modules[i].end);
 }
 
+static void keep_log(struct mem_range image)
+{
+	uint64_t place = log_place(&boot, image, LOG_BYTES);
+	const struct log_previous *before;
+
+	if (!place) {
+		log_warn("no memory is fit to keep the log through a reset");
+		return;
+	}
+	usable_reserve(&usable, place, place + LOG_BYTES);
+	before = log_keep(phys_to_virt(HPA(place)));
+	if (before->there)
+		log_info("the log of the run before is still in memory (log --previous): %u "
+			 "lines%s",
+			 before->lines, before->damaged ? ", and some are damaged" : "");
+}
+
 static void init_memory(void)
 {
 	struct mem_range image = hostmap_image();
@@ -79,6 +96,7 @@ static void init_memory(void)
 	usable_reserve(&usable, 0, MIB); /* firmware's, and the other cores start there */
 	usable_reserve(&usable, image.start, image.end);
 	reserve_modules();
+	keep_log(image);
 	hostmap_init(&boot, &usable, BIT(bits), this_cpu()->features.page_1g);
 	frames_init(&usable);
 	if (hostmap_find_wx(&wx))

@@ -31,14 +31,16 @@ void cmd_provoke(const struct out *o, const struct args *a)
 {
 	struct vm *vm = a->n > 1 ? guest_find(a->word[1]) : NULL;
 
-	if (!known(a->word[0]))
+	if (!known(a->word[0])) {
 		say_kinds(o);
-	else if (a->n > 1 && !vm)
+	} else if (a->n > 1 && !vm) {
 		out_printf(o, "error: no guest '%.32s'\n", a->word[1]);
-	else if (vm)
+	} else if (vm) {
 		guest_provoke(vm, a->word[0]);
-	else if (!strcmp(a->word[0], "guest"))
+	} else if (!strcmp(a->word[0], "guest")) {
 		out_text(o, "error: provoke guest wants a guest's name\n");
-	else
+	} else {
 		provoke(a->word[0]);
+		out_text(o, "error: that did no harm\n"); /* nor is it a tail call */
+	}
 }

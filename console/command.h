@@ -13,17 +13,19 @@
 #define ARGS_MAX_WORDS 4
 
 enum command_option {
-	OPTION_JSON = BIT32(0),   /* --json */
-	OPTION_GENTLE = BIT32(1), /* --gentle */
-	OPTION_LEVEL = BIT32(2),  /* --level error|warn|info|debug */
-	OPTION_LINES = BIT32(3),  /* -n NUMBER */
+	OPTION_JSON = BIT32(0),     /* --json */
+	OPTION_GENTLE = BIT32(1),   /* --gentle */
+	OPTION_LEVEL = BIT32(2),    /* --level error|warn|info|debug */
+	OPTION_LINES = BIT32(3),    /* -n NUMBER */
+	OPTION_PREVIOUS = BIT32(4), /* --previous */
+	OPTION_GUESTS = BIT32(5),   /* --guests */
 };
 
 /* A parsed line. Words point into the line's buffer. */
 struct args {
 	const char *word[ARGS_MAX_WORDS]; /* without the command and the options */
 	unsigned n;
-	bool json, gentle;
+	bool json, gentle, previous, guests;
 	int level;      /* enum log_level; -1: not said */
 	uint32_t lines; /* 0: not said */
 };

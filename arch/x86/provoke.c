@@ -11,7 +11,6 @@
 
 static volatile uint64_t sink;
 static volatile uint8_t data_with_code[16] = {0xc3}; /* RET, where nothing may be executed */
-static const volatile uint64_t constant = 1;
 
 /* Addresses go through here, so that the compiler does not see what they are. */
 static uint64_t hide(uint64_t v)
@@ -54,7 +53,7 @@ static __noinline void provoke_noncanonical_jump(void)
 
 static __noinline void provoke_read_only(void)
 {
-	*(volatile uint64_t *)hide((uint64_t)&constant) = 2;
+	*(volatile uint64_t *)hide((uint64_t)provoke_read_only) = 2;
 }
 
 static __noinline void provoke_execute(void)
@@ -75,7 +74,7 @@ static __noinline void provoke_stack(void)
 
 static __noinline void provoke_divide(void)
 {
-	sink = 1 / hide(0);
+	__asm__ volatile("xor %%edx, %%edx; div %0" ::"r"(hide(0)), "a"(1) : "rdx", "cc");
 }
 
 static __noinline void provoke_invalid(void)
@@ -88,9 +87,9 @@ static __noinline void provoke_breakpoint(void)
 	__asm__ volatile("int3");
 }
 
-static __noinline void provoke_msr(void)
+static __noinline void provoke_selector(void)
 {
-	wrmsr(0xc0000080u, UINT64_MAX); /* EFER: reserved bits */
+	__asm__ volatile("mov %w0, %%fs" ::"r"(hide(0x50)));
 }
 
 static __noinline void provoke_machine_check(void)
@@ -108,7 +107,7 @@ static __noinline void provoke_canary(void)
 {
 	volatile uint8_t array[32];
 
-	memset((void *)hide((uint64_t)array), 0, 64);
+	memset((void *)hide((uint64_t)array), 0x5a, 64);
 	sink = array[0];
 }
 
@@ -139,7 +138,7 @@ static const struct {
 	{"divide", provoke_divide},
 	{"invalid", provoke_invalid},
 	{"breakpoint", provoke_breakpoint},
-	{"msr", provoke_msr},
+	{"selector", provoke_selector},
 	{"machine-check", provoke_machine_check},
 	{"double-fault", provoke_double_fault},
 	{"canary", provoke_canary},

@@ -37,18 +37,18 @@ test_vdev_SRC := $(VLAPIC_SRC) guests/vdev/vioapic.c guests/vdev/vpic.c guests/v
 	guests/vdev/vkbc.c guests/vdev/vreset.c guests/vdev/vpci.c guests/vdev/vdev.c lib/reason.c
 
 UNIT_TESTS += test_log test_log_reset test_json_out test_uart_logic
-test_log_SRC := lib/log.c
-test_log_reset_SRC := lib/log.c
+test_log_SRC := lib/log.c lib/crc32.c
+test_log_reset_SRC := lib/log.c lib/crc32.c
 test_json_out_SRC := lib/json_out.c
 test_uart_logic_SRC := drivers/uart_logic.c lib/reason.c
 
 UNIT_TESTS += test_lineedit test_command test_terminal test_console
 TERMINAL_SRC := console/terminal.c console/sequence.c console/guest_lines.c console/lineedit.c console/out.c
 test_lineedit_SRC := console/lineedit.c console/out.c
-test_command_SRC := console/command.c console/out.c lib/reason.c lib/log.c
+test_command_SRC := console/command.c console/out.c lib/reason.c lib/log.c lib/crc32.c
 test_terminal_SRC := $(TERMINAL_SRC)
 test_console_SRC := console/console.c console/commands.c console/command.c console/cmd_guest.c \
-	console/cmd_host.c $(TERMINAL_SRC) drivers/uart_logic.c lib/log.c lib/json_out.c lib/reason.c
+	console/cmd_host.c $(TERMINAL_SRC) drivers/uart_logic.c lib/log.c lib/crc32.c lib/json_out.c lib/reason.c
 
 UNIT_TESTS += test_gmem test_multiboot2 test_acpi_tables test_cmdline test_config test_load_linux \
 	test_load_multiboot
@@ -91,7 +91,8 @@ test_string_SRC :=
 test_symbols_SRC := arch/x86/symbols.c
 test_oops_words_SRC := arch/x86/oops_words.c
 
-UNIT_TESTS += test_extable test_smbios
+UNIT_TESTS += test_extable test_smbios test_log_place
+test_log_place_SRC := boot/log_place.c
 test_smbios_SRC := boot/smbios.c lib/reason.c
 test_extable_SRC := arch/x86/extable.c
 
