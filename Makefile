@@ -87,11 +87,15 @@ TP := $(BUILD)/third-party
 ZYDIS_SRC := $(addprefix $(TP)/zydis/src/,Decoder.c DecoderData.c Register.c SharedData.c)
 KLIBC_SRC := $(TP)/klibc/usr/klibc/vsnprintf.c
 
-TP_STAMPS := $(addprefix $(TP)/,zydis.stamp libzycore-dev.stamp libjsmn-dev.stamp klibc.stamp)
+LZ4_SRC   := $(TP)/lz4/lib/lz4.c
+
+TP_STAMPS := $(addprefix $(TP)/,zydis.stamp libzycore-dev.stamp libjsmn-dev.stamp klibc.stamp lz4.stamp)
 
 ZYDIS_CFLAGS := -isystem $(TP)/zydis/include -isystem $(TP)/libzycore-dev/usr/include \
 	-DZYAN_NO_LIBC -DZYDIS_STATIC_BUILD -DZYCORE_STATIC_BUILD -DZYDIS_DISABLE_FORMATTER \
 	-DZYDIS_DISABLE_ENCODER -DZYDIS_DISABLE_AVX512 -DZYDIS_DISABLE_KNC
+LZ4_CFLAGS := -isystem $(TP)/lz4/lib -DLZ4_FREESTANDING=1 -DLZ4_memcpy=memcpy -DLZ4_memset=memset \
+	-DLZ4_memmove=memmove
 JSMN_CFLAGS := -isystem $(TP)/libjsmn-dev/usr/include
 
 $(TP)/%.stamp: tools/third-party.lock tools/fetch
@@ -100,6 +104,7 @@ $(TP)/%.stamp: tools/third-party.lock tools/fetch
 # The files that the stamps stand for: nothing to do but to have the stamp.
 $(ZYDIS_SRC): $(TP)/zydis.stamp ;
 $(KLIBC_SRC): $(TP)/klibc.stamp ;
+$(LZ4_SRC): $(TP)/lz4.stamp ;
 
 # ---- flags ----
 
@@ -126,7 +131,8 @@ HV_FLAGS := -O2 -g -ffreestanding -nostdinc -isystem $(COMPILER_INCLUDE) -I. -I$
 HV_FLAGS += $(if $(DEBUG),-DSKERRY_DEBUG)
 
 DEPS       = -MMD -MP -MF $@.d
-HV_CFLAGS := -std=gnu17 $(HV_FLAGS) $(WARNINGS) -Wframe-larger-than=1280 $(JSMN_CFLAGS) $(ZYDIS_CFLAGS)
+HV_CFLAGS := -std=gnu17 $(HV_FLAGS) $(WARNINGS) -Wframe-larger-than=1280 $(JSMN_CFLAGS) $(ZYDIS_CFLAGS) \
+	$(LZ4_CFLAGS)
 TP_CFLAGS := -std=gnu17 $(HV_FLAGS) -w
 LDFLAGS   := -nostdlib -static -z noexecstack -z max-page-size=4096 --build-id=none --fatal-warnings
 
@@ -181,7 +187,8 @@ GENERATED := $(OUT)/include/offsets.h $(OUT)/include/version.h $(BUILD)/dsdt.hex
 OBJ := $(patsubst %,$(OUT)/obj/%.o,$(basename $(SRC)))
 ZYDIS_OBJS := $(patsubst $(TP)/zydis/src/%.c,$(OUT)/obj/zydis/%.o,$(ZYDIS_SRC))
 KLIBC_OBJS := $(patsubst $(TP)/klibc/usr/klibc/%.c,$(OUT)/obj/klibc/%.o,$(KLIBC_SRC))
-ALL_OBJ := $(OBJ) $(ZYDIS_OBJS) $(KLIBC_OBJS)
+LZ4_OBJS := $(OUT)/obj/lz4/lz4.o
+ALL_OBJ := $(OBJ) $(ZYDIS_OBJS) $(KLIBC_OBJS) $(LZ4_OBJS)
 
 $(OUT)/obj/%.o: %.c $(OUT)/flags | $(GENERATED)
 	@mkdir -p $(@D)
@@ -202,6 +209,12 @@ $(OUT)/obj/klibc/%.o: $(TP)/klibc/usr/klibc/%.c $(OUT)/flags | $(TP_STAMPS)
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(TP_CFLAGS) -Ilib/klibc $(DEPS) -c -o $@ $<
+
+# Its own string.h is ours.
+$(OUT)/obj/lz4/%.o: $(TP)/lz4/lib/%.c $(OUT)/flags | $(TP_STAMPS)
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(TP_CFLAGS) $(LZ4_CFLAGS) -include lib/string.h $(DEPS) -c -o $@ $<
 
 # Linked twice: the second image contains the table of the first one's function symbols.
 $(OUT)/obj/symbols-0.S: tools/mksyms
@@ -239,8 +252,10 @@ $(OUT)/skerry.elf: $(OUT)/skerry.debug.elf
 HOST_CC := gcc
 UNIT := $(BUILD)/unit
 UNIT_CFLAGS := -std=gnu17 -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all \
-	-fno-omit-frame-pointer $(WARNINGS) -I. -I$(BUILD) -I$(UNIT)/include $(JSMN_CFLAGS) $(ZYDIS_CFLAGS)
+	-fno-omit-frame-pointer $(WARNINGS) -I. -I$(BUILD) -I$(UNIT)/include $(JSMN_CFLAGS) $(ZYDIS_CFLAGS) \
+	$(LZ4_CFLAGS)
 
+LZ4_OBJS_HOST := $(UNIT)/lz4/lz4.o
 ZYDIS_OBJS_HOST := $(patsubst $(TP)/zydis/src/%.c,$(UNIT)/zydis/%.o,$(ZYDIS_SRC))
 
 include tests/unit/unit.mk
@@ -270,6 +285,11 @@ $(UNIT)/zydis/%.o: $(TP)/zydis/src/%.c $(UNIT)/flags | $(TP_STAMPS)
 	@mkdir -p $(@D)
 	$(call say,HOSTCC)
 	$(Q)$(HOST_CC) -std=gnu17 -O2 -w $(ZYDIS_CFLAGS) -isystem $(TP)/zydis/src $(DEPS) -c -o $@ $<
+
+$(UNIT)/lz4/%.o: $(TP)/lz4/lib/%.c $(UNIT)/flags | $(TP_STAMPS)
+	@mkdir -p $(@D)
+	$(call say,HOSTCC)
+	$(Q)$(HOST_CC) -std=gnu17 -O2 -w $(DEPS) -c -o $@ $<
 
 define UNIT_RULE
 $$(UNIT)/$(1): $$(UNIT)/obj/tests/unit/$(1).o $$(patsubst %.c,$$(UNIT)/obj/%.o,$$($(1)_SRC)) $$($(1)_OBJ)

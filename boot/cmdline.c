@@ -155,7 +155,18 @@ static bool take_panic(struct boot_options *out, const char *value)
 	return true;
 }
 
+#ifdef SKERRY_DEBUG
+static bool take_provoke(struct boot_options *out, const char *value)
+{
+	out->provoke_early = !strcmp(value, "early");
+	return out->provoke_early;
+}
+#endif
+
 static const struct option options[] = {
+#ifdef SKERRY_DEBUG
+	{"provoke", take_provoke, "early"},
+#endif
 	{"console", take_console,
 	 "com1 to com4 or none, with a rate if wanted, such as com1,115200"},
 	{"loglevel", take_loglevel, "error, warn, info or debug"},

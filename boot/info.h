@@ -165,6 +165,9 @@ struct boot_options {
 	uint16_t exit_port;        /* of isa-debug */
 	bool mitigations;          /* mitigations=auto|off; default auto */
 	struct panic_policy panic; /* panic=stay|dump|reboot=N; default stay */
+#ifdef SKERRY_DEBUG
+	bool provoke_early; /* provoke=early: dies before the console is configured */
+#endif
 };
 
 /* Parses the command line over the defaults. Each unknown or malformed word is told to `complain`

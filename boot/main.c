@@ -295,6 +295,10 @@ __attribute__((no_stack_protector)) void boot_main(uint64_t mbi, uint64_t load_a
 		panic("the boot loader's information cannot be used: %s", why.text);
 	cmdline_parse(boot.cmdline, &options, complain, NULL);
 	machine_exit_configure(&options, &acpi); /* what works without ACPI; the rest later */
+#ifdef SKERRY_DEBUG
+	if (options.provoke_early)
+		panic("provoked before the console is configured");
+#endif
 	trampoline = smp_reserve_trampoline(&boot);
 	(void)trampoline; /* below 1 MiB, of which nothing is given out */
 	init_memory();

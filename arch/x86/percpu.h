@@ -22,6 +22,7 @@ enum core_request {
 struct vcpu;
 struct tss;
 struct trap_frame;
+struct cpu_sample;
 
 struct percpu {
 	struct percpu *self;
@@ -53,6 +54,7 @@ struct percpu {
 	bool in_interrupt;   /* debug builds only */
 	/* where it was when it was stopped for good; NULL: it was not. Atomic. */
 	const struct trap_frame *stopped_at;
+	struct cpu_sample *sample; /* where its next NMI is to put a sample of it; atomic */
 };
 
 _Static_assert(offsetof(struct percpu, canary) == 40,

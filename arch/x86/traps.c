@@ -8,6 +8,7 @@
 
 #include "arch/x86/asm.h"
 #include "arch/x86/cpu.h"
+#include "arch/x86/sample.h"
 #include "arch/x86/state.h"
 #include "lib/log.h"
 
@@ -135,6 +136,8 @@ static void handle_nmi(const struct trap_frame *f)
 {
 	if (cpu_should_stop())
 		cpu_stop_here(f);
+	if (sample_by_nmi(f))
+		return;
 	log_error("CPU %u got an NMI that nobody sent: the hardware may report an error",
 		  this_cpu()->index);
 }

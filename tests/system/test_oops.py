@@ -76,9 +76,9 @@ def has(lines, pattern):
     return found[0]
 
 
-def died(boot, command, guests=(), cpus=2, append="", files=None):
+def died(boot, command, guests=(), cpus=2, files=None, **options):
     machine = boot(images.packed(skerry.config(*guests, when_idle="shell"), files,
-                                 hypervisor=DEBUG), cpus=cpus, append=append)
+                                 hypervisor=DEBUG), cpus=cpus, **options)
     machine.prompt()
     machine.sendline(command)
     machine.expect(r"--- oops \d+, end of report [0-9a-f]{16} ---")
@@ -187,8 +187,73 @@ def test_broken_invariant_of_one_guest(boot):
     _, lines = report_of("\n".join(log))
     assert re.match(r"BUG: guests/vcpu\.c:\d+: broken invariant of guest one alone", lines[0])
     has(lines, "running: guest one, vCPU 0")
-    assert any(line.strip().startswith("vcpu_provoke+0x") for line in lines), lines
+    assert any(line.strip().startswith("core_main+0x") for line in lines), lines
     machine.sendline("provoke guest two")  # the next one has the next number
     machine.expect_text("oops 2, report")
     machine.sendline("poweroff")
     assert machine.wait() == "guest failed"
+
+
+# ---- what follows a report, and what outlives it ----
+
+def previous(machine):
+    return [line["text"] for line in machine.json("log --previous")]
+
+
+@pytest.mark.parametrize("firmware", [
+    "bios", pytest.param("uefi", marks=pytest.mark.platforms("qemu-*", "kvm-*",
+                                                             reason="Bochs has no UEFI"))])
+def test_log_outlives_a_reset(boot, firmware):
+    machine = boot(skerry.config(when_idle="shell"), firmware=firmware, stay=True,
+                   append="nonsense=7")
+    machine.prompt()
+    assert "no log of a run before is in memory" in machine.command("log --previous")
+    assert machine.json("log --previous") == []
+    machine.sendline("reboot")
+    machine.expect_text("machine reset")
+    machine.expect_text("the log of the run before is still in memory (log --previous): ")
+    machine.prompt()
+    assert any('"nonsense=7" is unknown' in line for line in previous(machine))
+    text = machine.command("log --previous --level warn")
+    assert "nonsense" in text and "loaded by" not in text and "damaged" not in text
+    machine.sendline("poweroff")
+    assert machine.wait() == "ok"
+
+
+def test_panic_policy_reboot(boot):
+    """The report is in the next run's memory, whole."""
+    machine, text = died(boot, "provoke divide", append="panic=reboot=1", stay=True)
+    number, lines = report_of(text)
+    machine.expect_text("panic=reboot: the machine is reset in 1 s")
+    machine.expect_text("machine reset")
+    machine.prompt()
+    again, kept = report_of("\n".join(previous(machine)))
+    assert (again, kept) == (number, lines)
+    machine.sendline("poweroff")
+    assert machine.wait() == "ok"
+
+
+def test_panic_policy_stay(boot):
+    """Without panic=, and without an exit port of its own, the machine stays as it is."""
+    machine, _ = died(boot, "provoke divide", ends_by_acpi=True)
+    machine.expect_text("after a panic it stays on for the report to be read")
+    machine.close()
+
+
+def test_wrong_panic_policy(boot):
+    machine = boot(skerry.config(when_idle="shell"), append="panic=explode")
+    machine.expect_text('command line: "panic=explode" is not understood: panic= takes stay, ')
+    machine.prompt()
+    machine.sendline("poweroff")
+    assert machine.wait() == "ok"
+
+
+@pytest.mark.parametrize("console, said", [("none", False), ("com1", True), ("com2", False)])
+def test_early_panic_obeys_the_command_line(boot, console, said):
+    """A report before the console is configured goes where the command line says, or nowhere."""
+    machine = boot(images.packed(skerry.config(when_idle="shell"), hypervisor=DEBUG),
+                   append=f"console={console} provoke=early")
+    assert machine.wait() == "panic" or not said
+    machine.log.flush()
+    with open(machine.log.name, encoding="utf-8", errors="replace") as f:
+        assert ("PANIC: provoked before the console is configured" in f.read()) == said
