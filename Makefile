@@ -38,7 +38,7 @@ BOOT_SRC := boot/header.S boot/acpi_tables.c boot/cmdline.c boot/log_place.c boo
 ARCH_SRC := arch/x86/ap.S arch/x86/backtrace.c arch/x86/clear_pages.S arch/x86/exit_names.c arch/x86/extable.c arch/x86/fault_address.c arch/x86/features.c \
 	arch/x86/fpu.c arch/x86/gdt.c arch/x86/hv.c arch/x86/ioapic.c arch/x86/lapic.c \
 	arch/x86/mitigations.c \
-	arch/x86/mitigations_choose.c arch/x86/oops.c arch/x86/oops_words.c arch/x86/power.c arch/x86/report.c arch/x86/safe.S \
+	arch/x86/mitigations_choose.c arch/x86/oops.c arch/x86/oops_words.c arch/x86/power.c arch/x86/report.c arch/x86/safe.S arch/x86/sample.c \
 	arch/x86/smp.c arch/x86/state.c arch/x86/symbols.c arch/x86/tag_pool.c arch/x86/trampoline.c arch/x86/trap_stubs.S \
 	arch/x86/traps.c arch/x86/tsc.c arch/x86/tsc_math.c arch/x86/xcr0.c
 ARCH_SRC += $(if $(DEBUG),arch/x86/lock_order.c arch/x86/provoke.c)
@@ -72,7 +72,8 @@ VDEV_SRC := guests/vdev/vdebugexit.c guests/vdev/vdev.c guests/vdev/vioapic.c gu
 	guests/vdev/vuart.c
 
 CONSOLE_SRC := console/build_id.c console/cmd_guest.c console/cmd_host.c console/command.c \
-	console/commands.c console/console.c console/emergency.c console/guest_lines.c \
+	console/commands.c console/console.c console/dump.c console/dump_armour.c console/dump_core.c \
+	console/emergency.c console/guest_lines.c \
 	console/guests_view.c console/lineedit.c console/log_stamp.c console/out.c \
 	console/sequence.c console/terminal.c
 CONSOLE_SRC += $(if $(DEBUG),console/cmd_provoke.c)
@@ -144,7 +145,7 @@ define REMEMBER
 endef
 
 $(OUT)/flags: FORCE
-	$(call REMEMBER,$(HV_CFLAGS) $(TP_CFLAGS))
+	$(call REMEMBER,$(HV_CFLAGS) $(TP_CFLAGS) $(LZ4_KEEP))
 
 # On the way of every exit a canary stands only where bytes are put into arrays.
 EXIT_PATH := guests/emulate guests/exits guests/fetch guests/gwalk guests/vcpu
@@ -210,11 +211,14 @@ $(OUT)/obj/klibc/%.o: $(TP)/klibc/usr/klibc/%.c $(OUT)/flags | $(TP_STAMPS)
 	$(call say,CC)
 	$(Q)$(CC) $(TP_CFLAGS) -Ilib/klibc $(DEPS) -c -o $@ $<
 
-# Its own string.h is ours.
+# With the headers in lib/klibc/ in place of a C library; and of its many functions those that are used.
+LZ4_KEEP := LZ4_compress_fast_extState
+
 $(OUT)/obj/lz4/%.o: $(TP)/lz4/lib/%.c $(OUT)/flags | $(TP_STAMPS)
 	@mkdir -p $(@D)
 	$(call say,CC)
-	$(Q)$(CC) $(TP_CFLAGS) $(LZ4_CFLAGS) -include lib/string.h $(DEPS) -c -o $@ $<
+	$(Q)$(CC) $(TP_CFLAGS) $(LZ4_CFLAGS) -ffunction-sections -Ilib/klibc -include lib/string.h $(DEPS) -c -o $@.all $<
+	$(Q)$(LD) -r --gc-sections $(LZ4_KEEP:%=-u %) -e $(firstword $(LZ4_KEEP)) -o $@ $@.all
 
 # Linked twice: the second image contains the table of the first one's function symbols.
 $(OUT)/obj/symbols-0.S: tools/mksyms

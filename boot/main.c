@@ -12,6 +12,7 @@
 #include "boot/info.h"
 #include "console/build_id.h"
 #include "console/console.h"
+#include "console/dump.h"
 #include "console/guests_view.h"
 #include "drivers/cmos.h"
 #include "guests/config.h"
@@ -287,6 +288,7 @@ __attribute__((no_stack_protector)) void boot_main(uint64_t mbi, uint64_t load_a
 		.compiler = skerry_compiler,
 		.machine = boot.machine,
 		.guest = vcpu_describe,
+		.dump = dump_emergency,
 	});
 	log_info("Skerry %s (%s)", SKERRY_VERSION, SKERRY_BUILD);
 	hostmap_set_image(load_address);

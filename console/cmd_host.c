@@ -5,6 +5,7 @@
 #include "arch/x86/hv.h"
 #include "console/commands.h"
 #include "console/console.h"
+#include "console/dump.h"
 #include "console/guests_view.h"
 #include "console/build_id.h"
 #include "lib/format.h"
@@ -371,6 +372,19 @@ void cmd_log(const struct out *o, const struct args *a)
 	each_log_line(a->previous, level, skip, log_json, &j);
 	json_end(&j);
 	out_text(o, "\n");
+}
+
+/* ---- dump ---- */
+
+void cmd_dump(const struct out *o, const struct args *a)
+{
+	static const struct console_job job = {.step = dump_step, .cancel = dump_cancel};
+	struct reason why;
+
+	if (dump_begin(o, a->guests, &why))
+		out_printf(o, "error: %s\n", why.text);
+	else
+		console_run_job(&job);
 }
 
 /* ---- version and the end ---- */

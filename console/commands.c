@@ -15,6 +15,8 @@ static const struct command table[] = {
 	 "cpus", cmd_cpus, ARGUMENT_NONE, 0, 0, OPTION_JSON},
 	{"destroy", "GUEST", "stop a guest and free its memory; start begins it anew",
 	 "destroy web", cmd_destroy, ARGUMENT_GUEST, 1, 1, 0},
+	{"dump", "[--guests]", "send the hypervisor's memory as a dump for a debugger (Ctrl-C stops it)",
+	 "dump", cmd_dump, ARGUMENT_NONE, 0, 0, OPTION_GUESTS},
 	{"help", "[COMMAND]", "list the commands, or explain one",
 	 "help stop", cmd_help, ARGUMENT_COMMAND, 0, 1, 0},
 	{"info", "GUEST [--json]", "show all that is known of a guest",

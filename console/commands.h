@@ -27,6 +27,7 @@ void cmd_stats(const struct out *o, const struct args *a);
 void cmd_cpus(const struct out *o, const struct args *a);
 void cmd_memory(const struct out *o, const struct args *a);
 void cmd_log(const struct out *o, const struct args *a);
+void cmd_dump(const struct out *o, const struct args *a);
 void cmd_version(const struct out *o, const struct args *a);
 void cmd_reboot(const struct out *o, const struct args *a);
 void cmd_poweroff(const struct out *o, const struct args *a);

@@ -27,6 +27,7 @@
 #include "sched/timer.h"
 
 #define CTRL_LEAVE 0x1d /* Ctrl-] */
+#define CTRL_C     0x03
 
 /* A source writes while at most so many bytes wait in the UART's ring: the shell may when the
  * others may not, so that a talkative guest cannot shut the administrator out. */
@@ -57,6 +58,7 @@ static struct {
 	struct timer tick;
 	uint64_t now; /* of this round, in ns */
 
+	const struct console_job *job; /* a command that goes on, or NULL */
 	struct vm *attached;
 	struct vm *attach_first; /* the configuration's guest, until it was attached */
 	struct vm *turn;         /* whose output is looked for next */
@@ -403,7 +405,7 @@ static bool attached_byte(uint8_t c)
 
 static void show_prompt(void)
 {
-	if (con.attached || con.edit.shown)
+	if (con.attached || con.edit.shown || con.job)
 		return;
 	if (con.bytes_lost) {
 		con.bytes_lost = 0;
@@ -420,6 +422,13 @@ static void shell_byte(uint8_t c)
 
 	con.left = NULL;
 	forget_first();
+	if (con.job) {
+		if (c == CTRL_C) {
+			con.job->cancel(&con.text);
+			con.job = NULL;
+		}
+		return;
+	}
 	if (c == CTRL_LEAVE) { /* twice: it was meant for the guest */
 		if (left && !console_attach(left, NULL))
 			guest_write(left, &c, 1);
@@ -447,6 +456,27 @@ static void take_input(void)
 		lineedit_timeout(&con.edit);
 }
 
+/* ---- commands that go on ---- */
+
+void console_run_job(const struct console_job *job)
+{
+	con.job = job;
+}
+
+static void wake(void)
+{
+	cpu_request(percpus[0], CORE_CONSOLE);
+}
+
+static void work_on_job(void)
+{
+	if (!con.job || !room_for(SHELL_WAITING))
+		return;
+	if (!con.job->step(&con.text))
+		con.job = NULL;
+	wake();
+}
+
 /* ---- rounds ---- */
 
 void console_poll(void)
@@ -457,6 +487,7 @@ void console_poll(void)
 	drain_guests();
 	print_log(); /* after what led to it */
 	take_input();
+	work_on_job();
 	if (con.attached)
 		notice_end();
 	if (room_for(SHELL_WAITING))
@@ -494,11 +525,6 @@ void console_flush(void)
 		uart_poll();
 		cpu_pause();
 	}
-}
-
-static void wake(void)
-{
-	cpu_request(percpus[0], CORE_CONSOLE);
 }
 
 static void tick(struct timer *t)

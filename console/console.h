@@ -37,6 +37,14 @@ void console_poll(void);
  * and not on a UART that stops taking it. During boot, and before the machine ends. */
 void console_flush(void);
 
+/* A command whose answer takes many rounds. While it goes on there is no prompt, Ctrl-C ends it,
+ * and everything else goes on. `step` writes a piece, at most 64 KiB; false: that was the last. */
+struct console_job {
+	bool (*step)(const struct out *o);
+	void (*cancel)(const struct out *o);
+};
+void console_run_job(const struct console_job *job);
+
 /* Attaches the terminal to a running or paused guest's serial port. ERR_STATE with a sentence. */
 int console_attach(struct vm *vm, struct reason *why);
 

@@ -1,6 +1,7 @@
 /*
- * The ELF core file. Source: System V ABI, "Object Files" and "Program Loading"; its AMD64 supplement;
- * the layout of NT_PRSTATUS is Linux's `struct elf_prstatus` for x86-64, which debuggers know. Pure.
+ * The ELF core file. Source: System V ABI, "Object Files" and "Program Loading"; its AMD64
+ * supplement; the layout of NT_PRSTATUS is Linux's `struct elf_prstatus` for x86-64, which
+ * debuggers know. Pure.
  */
 #include "console/dump_core.h"
 
@@ -15,13 +16,13 @@
 #define PRSTATUS_PID  32u
 #define PRSTATUS_REGS 112u
 
-#define ET_CORE	    4
+#define ET_CORE     4
 #define EM_X86_64   62
-#define PT_LOAD	    1
-#define PT_NOTE	    4
-#define PF_RW	    6u
+#define PT_LOAD     1
+#define PT_NOTE     4
+#define PF_RW       6u
 #define NT_PRSTATUS 1
-#define NT_TEXT	    1 /* of our own name */
+#define NT_TEXT     1 /* of our own name */
 
 static uint64_t text_size(const struct dump_core *c)
 {
@@ -93,7 +94,8 @@ static void put_program_header(struct window *w, uint32_t type, uint64_t offset,
 
 static void put_file_header(struct window *w, const struct dump_core *c)
 {
-	static const uint8_t ident[16] = {0x7f, 'E', 'L', 'F', 2, 1, 1}; /* 64-bit, low byte first */
+	static const uint8_t ident[16] = {0x7f, 'E', 'L', 'F',
+					  2,    1,   1}; /* 64-bit, low byte first */
 	uint8_t h[EHDR_SIZE] = {0};
 	uint64_t notes = EHDR_SIZE + PHDR_SIZE * (c->n_segments + 1ull), at;
 
@@ -135,9 +137,9 @@ static void put_registers(struct window *w, const struct trap_frame *f, uint32_t
 	if (!f)
 		f = &none;
 	/* as user_regs_struct has them; the four at the end are segments' */
-	const uint64_t regs[27] = {f->r15, f->r14, f->r13, f->r12,    f->rbp, f->rbx, f->r11,
-				   f->r10, f->r9,  f->r8,  f->rax,    f->rcx, f->rdx, f->rsi,
-				   f->rdi, f->rax, f->rip, f->cs,     f->rflags, f->rsp, f->ss};
+	const uint64_t regs[27] = {f->r15, f->r14, f->r13, f->r12, f->rbp,    f->rbx, f->r11,
+				   f->r10, f->r9,  f->r8,  f->rax, f->rcx,    f->rdx, f->rsi,
+				   f->rdi, f->rax, f->rip, f->cs,  f->rflags, f->rsp, f->ss};
 
 	put_le32(s + PRSTATUS_PID, cpu + 1); /* no thread has number 0 */
 	memcpy(s + PRSTATUS_REGS, regs, sizeof(regs));

@@ -1,8 +1,8 @@
 /*
  * The layout of a dump: an ELF core file, as a debugger opens it. Pure.
  *
- * The file has a header, the notes (each CPU's registers), and then each segment's pages, one segment
- * after the other. It is never there as a whole: its pages are made one by one.
+ * The file has a header, the notes (each CPU's registers), and then each segment's pages, one
+ * segment after the other. It is never there as a whole: its pages are made one by one.
  */
 #ifndef CONSOLE_DUMP_CORE_H
 #define CONSOLE_DUMP_CORE_H
@@ -11,7 +11,7 @@
 #include "lib/types.h"
 
 #define DUMP_MAX_SEGMENTS 1024u
-#define DUMP_MAX_CPUS	  256u
+#define DUMP_MAX_CPUS     256u
 
 struct dump_segment {
 	uint64_t va, size; /* whole pages */

@@ -52,7 +52,7 @@ enum {
 #define TX_LOW         512  /* bytes left to send when more is asked for */
 #define BURSTS         64   /* FIFO fills in one poll or interrupt */
 
-static uint8_t tx_bytes[TX_RING], rx_bytes[RX_RING];
+static uint8_t tx_bytes[TX_RING] __no_dump, rx_bytes[RX_RING] __no_dump;
 
 static struct uart {
 	enum {

@@ -274,6 +274,11 @@ const struct log_previous *log_keep(void *memory)
 	return &previous;
 }
 
+const void *log_memory(void)
+{
+	return ring;
+}
+
 const struct log_previous *log_previous(void)
 {
 	return &previous;

@@ -81,6 +81,9 @@ struct log_previous {
 const struct log_previous *log_keep(void *memory);
 const struct log_previous *log_previous(void);
 
+/* Where this run's log lies: LOG_BYTES. */
+const void *log_memory(void);
+
 /* Reads the previous run's log as far as it is good; false: there is no more. */
 uint64_t log_previous_oldest(void);
 bool log_previous_read(uint64_t *cursor, struct log_line *out);

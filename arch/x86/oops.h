@@ -17,7 +17,8 @@ struct oops_surroundings {
 	const char *machine; /* its name by the firmware */
 	/* "guest web, vCPU 0": of what may be broken itself, so nothing in it is trusted */
 	void (*guest)(const struct vcpu *v, char *buf, size_t size);
-	void (*dump)(const struct trap_frame *f); /* panic=dump: sends the dump to the console */
+	/* panic=dump: sends the dump to the console; f: where this core was */
+	void (*dump)(const struct trap_frame *f);
 };
 void oops_set_surroundings(const struct oops_surroundings *s);
 

@@ -1,6 +1,6 @@
 /*
- * Samples of all cores; see sample.h. A core's percpu.sample says where its sample is wanted: set by
- * the one that asks, taken by the core's NMI handler. Privileged.
+ * Samples of all cores; see sample.h. A core's percpu.sample says where its sample is wanted: set
+ * by the one that asks, taken by the core's NMI handler. Privileged.
  */
 #include "arch/x86/sample.h"
 
@@ -52,7 +52,10 @@ void cpus_sample(struct cpu_sample *const samples[], uint32_t n)
 		for (unsigned t = 0;
 		     t < 1000 && !__atomic_load_n(&samples[i]->taken, __ATOMIC_ACQUIRE); t++)
 			delay_us(100);
-		/* it must not come later, when the sample's memory is somebody else's */
-		__atomic_store_n(&percpus[i]->sample, NULL, __ATOMIC_RELEASE);
+		/* it must not come later, when the sample's memory is somebody else's; a handler
+		 * that is at it gets the time to end */
+		if (!__atomic_exchange_n(&percpus[i]->sample, NULL, __ATOMIC_ACQ_REL))
+			while (!__atomic_load_n(&samples[i]->taken, __ATOMIC_ACQUIRE))
+				cpu_pause();
 	}
 }

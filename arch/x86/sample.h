@@ -1,6 +1,6 @@
 /*
- * Where the cores are at one moment: registers and stack of each, taken by NMI while they go on. For
- * dumps of a hypervisor that lives.
+ * Where the cores are at one moment: registers and stack of each, taken by NMI while they go on.
+ * For dumps of a hypervisor that lives.
  */
 #ifndef ARCH_X86_SAMPLE_H
 #define ARCH_X86_SAMPLE_H

@@ -100,6 +100,32 @@ size_t uart_read(void *buf, size_t n)
 	return n;
 }
 
+/* ---- a dump ---- */
+
+static unsigned dump_pieces, dumps_cancelled;
+static bool dump_guests;
+
+int dump_begin(const struct out *o, bool guests, struct reason *why)
+{
+	(void)why;
+	out_text(o, "begin\n");
+	dump_guests = guests;
+	dump_pieces = 5;
+	return 0;
+}
+
+bool dump_step(const struct out *o)
+{
+	out_printf(o, "piece %u\n", dump_pieces);
+	return --dump_pieces;
+}
+
+void dump_cancel(const struct out *o)
+{
+	out_text(o, "stopped\n");
+	dumps_cancelled++;
+}
+
 /* ---- clock, cores, memory ---- */
 
 const char image_start[8192], image_end[1]; /* where they lie does not matter */
