@@ -13,6 +13,8 @@ static const struct command table[] = {
 	 "attach web", cmd_attach, ARGUMENT_GUEST, 1, 1, 0},
 	{"cpus", "[--json]", "show each core: what it runs, its clock, its features",
 	 "cpus", cmd_cpus, ARGUMENT_NONE, 0, 0, OPTION_JSON},
+	{"crash", "GUEST [--json]", "show what is kept of a guest's crash: reason, registers, last exits",
+	 "crash web", cmd_crash, ARGUMENT_GUEST, 1, 1, OPTION_JSON},
 	{"destroy", "GUEST", "stop a guest and free its memory; start begins it anew",
 	 "destroy web", cmd_destroy, ARGUMENT_GUEST, 1, 1, 0},
 	{"dump", "[--guests]", "send the hypervisor's memory as a dump for a debugger (Ctrl-C stops it)",

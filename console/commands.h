@@ -21,6 +21,7 @@ void cmd_destroy(const struct out *o, const struct args *a);
 void cmd_attach(const struct out *o, const struct args *a);
 void cmd_screen(const struct out *o, const struct args *a);
 void cmd_serial(const struct out *o, const struct args *a);
+void cmd_crash(const struct out *o, const struct args *a);
 void cmd_stats(const struct out *o, const struct args *a);
 
 /* cmd_host.c */

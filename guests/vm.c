@@ -155,6 +155,12 @@ static int load_image(struct vm *vm, struct guest_entry *entry, struct reason *w
 				    why);
 }
 
+static void forget_crash(struct vm *vm)
+{
+	for (uint32_t i = 0; i < VM_MAX_VCPUS; i++)
+		vm->crash[i].there = false;
+}
+
 /* Sets the guest up as after power-on and lets it run. All vCPUs are parked. */
 static int boot(struct vm *vm, struct reason *why)
 {
@@ -179,6 +185,7 @@ static int boot(struct vm *vm, struct reason *why)
 		return refuse(why, err, "guest %s: %s", vm->config->name, detail.text);
 	vm->has_status = false;
 	vm->reason.text[0] = 0;
+	forget_crash(vm);
 	vm->state = VM_RUNNING;
 	vm_clock_start(vm, 0);
 	for (uint32_t i = 0; i < vm->n_vcpus; i++)
@@ -277,6 +284,7 @@ int vm_destroy(struct vm *vm, struct reason *why)
 	park_all(vm);
 	free_resources(vm);
 	vm->state = VM_CREATED;
+	forget_crash(vm);
 	vm->reason.text[0] = 0;
 	return 0;
 }

@@ -20,6 +20,7 @@
 #include "arch/x86/hv.h"
 #include "guests/config.h"
 #include "guests/cpu_model.h"
+#include "guests/crash.h"
 #include "guests/insn.h"
 #include "guests/load.h"
 #include "guests/machine.h"
@@ -51,15 +52,6 @@ enum vcpu_request {
 	REQ_NMI = BIT32(4),
 	REQ_HALTED = BIT32(5),  /* its own: it waits for an event */
 	REQ_PROVOKE = BIT32(6), /* have the fault that v->provoke names: test builds only */
-};
-
-/* The last exits, always recorded: crash records and debugging read them. */
-#define EXIT_RING_SIZE 128u
-struct exit_ring_entry {
-	uint64_t rip;
-	uint64_t info; /* the first information word of the hardware */
-	uint32_t tsc;  /* low half */
-	uint32_t kind; /* enum exit_kind */
 };
 
 struct vcpu {
@@ -143,11 +135,12 @@ struct vm {
 	uint64_t wall_at_zero; /* seconds since 1970 at guest time 0 */
 
 	struct vm_ending ending;
-	bool has_status;      /* [b] it ended by the debug-exit port */
-	uint32_t status;      /* [b] */
-	struct reason reason; /* [b] why it stands still */
-	uint64_t resets;      /* [b] */
-	uint64_t overhead;    /* bytes beyond its RAM */
+	bool has_status;                         /* [b] it ended by the debug-exit port */
+	uint32_t status;                         /* [b] */
+	struct reason reason;                    /* [b] why it stands still */
+	struct crash_record crash[VM_MAX_VCPUS]; /* [b] until it is started anew or destroyed */
+	uint64_t resets;                         /* [b] */
+	uint64_t overhead;                       /* bytes beyond its RAM */
 };
 
 /* ---- vm.c: life cycle; boot CPU's main loop only ---- */
@@ -287,7 +280,7 @@ void vm_allow_msrs(struct vm *vm);
 bool vcpu_has_event(struct vcpu *v);
 void vcpu_inject_exception(struct vcpu *v, uint8_t vector, bool has_error, uint32_t error);
 
-/* crash.c: registers, the last exits and the reason, to the log. */
+/* crash.c: takes the crash record of a parked vCPU, and prints it to the log. */
 void vcpu_crash_record(struct vcpu *v);
 
 #endif

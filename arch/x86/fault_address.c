@@ -130,7 +130,10 @@ bool fault_address(const uint8_t *code, size_t n, const struct trap_frame *f, ui
 		return take_modrm(&i, op == 0xba || op == 0xa4 || op == 0xac, address);
 	}
 	if ((op & 0xf0) == 0x50 || op == 0xe8 || op == 0xc3 || op == 0xc9) {
-		*address = (op & 0xf8) == 0x50 || op == 0xe8 ? f->rsp - 8 : f->rsp;
+		/* PUSH and CALL write below the stack pointer, POP, RET and LEAVE read above */
+		*address = (op & 0xf8) == 0x50 || op == 0xe8 ? f->rsp - 8
+			   : op == 0xc9                      ? f->rbp
+							     : f->rsp;
 		return true;
 	}
 	if (op >= 0xa4 && op <= 0xa7) /* MOVS, CMPS */

@@ -102,7 +102,7 @@ size_t uart_read(void *buf, size_t n)
 
 /* ---- a dump ---- */
 
-static unsigned dump_pieces, dumps_cancelled;
+static unsigned dump_length = 5, dump_pieces, dumps_cancelled;
 static bool dump_guests;
 
 int dump_begin(const struct out *o, bool guests, struct reason *why)
@@ -110,7 +110,7 @@ int dump_begin(const struct out *o, bool guests, struct reason *why)
 	(void)why;
 	out_text(o, "begin\n");
 	dump_guests = guests;
-	dump_pieces = 5;
+	dump_pieces = dump_length;
 	return 0;
 }
 
@@ -280,6 +280,15 @@ int guest_stats(struct vm *vm, unsigned vcpu, struct guest_stats *out)
 	*out = (struct guest_stats){.run_ns = 1500000000, .injected = 4};
 	out->exits[0] = 10;
 	out->exits[2] = 32;
+	return 0;
+}
+
+int guest_crash(struct vm *vm, void (*line)(void *ctx, const char *text), void *ctx)
+{
+	if (!vm->v.has_crash)
+		return ERR_NOT_FOUND;
+	line(ctx, "it ran into a triple fault");
+	line(ctx, "exit -0: \"shutdown\"");
 	return 0;
 }
 
@@ -1054,6 +1063,58 @@ static void an_early_death_goes_where_the_command_line_says(void **state)
 	assert_int_equal(early, 0);
 }
 
+static void a_dump_goes_on_over_many_rounds(void **state)
+{
+	(void)state;
+	start();
+	type("dump --guests\r");
+	assert_true(dump_guests);
+	assert_non_null(strstr(screen, "begin\r\npiece 5\r\n"));
+	assert_non_null(strstr(screen, "piece 1\r\n" PROMPT));
+	type("dump\r");
+	assert_false(dump_guests);
+}
+
+static void ctrl_c_stops_a_dump(void **state)
+{
+	unsigned before = dumps_cancelled;
+
+	(void)state;
+	start();
+	dump_length = 1000000;
+	type("dump\r");
+	assert_null(strstr(screen, "\n" PROMPT));
+	type("list\r");
+	assert_null(strstr(screen, "NAME")); /* no other command meanwhile */
+	assert_int_equal(dumps_cancelled, before);
+	type("\x03");
+	assert_int_equal(dumps_cancelled, before + 1);
+	assert_non_null(strstr(screen, "stopped\r\n" PROMPT));
+	type("list\r");
+	assert_non_null(strstr(screen, "NAME"));
+	dump_length = 5;
+}
+
+static void shows_a_guests_crash(void **state)
+{
+	(void)state;
+	start();
+	type("crash web\r");
+	assert_non_null(strstr(screen, "guest web has not crashed since it was started\r\n"));
+	type("crash web --json\r");
+	assert_non_null(strstr(screen, "{\"name\":\"web\",\"lines\":[]}\r\n"));
+	web->v.has_crash = true;
+	type("crash web\r");
+	assert_non_null(strstr(screen, "it ran into a triple fault\r\nexit -0: \"shutdown\"\r\n"));
+	type("crash web --json\r");
+	assert_non_null(strstr(screen, "\"lines\":[\"it ran into a triple fault\","
+				       "\"exit -0: \\\"shutdown\\\"\"]}\r\n"));
+	type("info web\r");
+	assert_non_null(strstr(screen, "crash:    recorded; crash web shows it\r\n"));
+	type("log --previous\r");
+	assert_non_null(strstr(screen, "no log of a run before is in memory"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1086,6 +1147,9 @@ int main(void)
 		cmocka_unit_test_setup(the_end, setup),
 		cmocka_unit_test_setup(serial_command, setup),
 		cmocka_unit_test_setup(tab_completes_guests, setup),
+		cmocka_unit_test_setup(a_dump_goes_on_over_many_rounds, setup),
+		cmocka_unit_test_setup(ctrl_c_stops_a_dump, setup),
+		cmocka_unit_test_setup(shows_a_guests_crash, setup),
 		cmocka_unit_test_setup(an_early_death_goes_where_the_command_line_says, setup),
 	};
 

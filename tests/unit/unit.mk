@@ -91,7 +91,9 @@ test_string_SRC :=
 test_symbols_SRC := arch/x86/symbols.c
 test_oops_words_SRC := arch/x86/oops_words.c
 
-UNIT_TESTS += test_extable test_smbios test_log_place
+UNIT_TESTS += test_extable test_smbios test_log_place test_backtrace test_fault_address
+test_backtrace_SRC := arch/x86/backtrace.c
+test_fault_address_SRC := arch/x86/fault_address.c
 test_log_place_SRC := boot/log_place.c
 test_smbios_SRC := boot/smbios.c lib/reason.c
 test_extable_SRC := arch/x86/extable.c
