@@ -511,8 +511,8 @@ static void runs_commands(void **state)
 			    "web              running     512 MiB     1  ring     \r\n"
 			    "db               running     512 MiB     1  console  \r\n" PROMPT);
 	assert_string_equal(type("lsit\r") + 6,
-			    "error: no command 'lsit': commands are attach, cpus, destroy, "
-			    "help, info, list, log, memory, pause, poweroff, reboot, reset, "
+			    "error: no command 'lsit': commands are attach, cpus, crash, destroy, "
+			    "dump, help, info, list, log, memory, pause, poweroff, reboot, reset, "
 			    "resume, screen, serial, start, stats, stop, version\r\n" PROMPT);
 	assert_string_equal(type("info wbe\r"),
 			    "info wbe\r\nerror: no guest 'wbe': guests are web, db\r\n" PROMPT);

@@ -91,6 +91,10 @@ test_string_SRC :=
 test_symbols_SRC := arch/x86/symbols.c
 test_oops_words_SRC := arch/x86/oops_words.c
 
+UNIT_TESTS += test_dump
+test_dump_SRC := console/dump_core.c console/dump_armour.c console/out.c lib/crc32.c
+test_dump_OBJ := $(LZ4_OBJS_HOST)
+
 UNIT_TESTS += test_extable test_smbios test_log_place test_backtrace test_fault_address
 test_backtrace_SRC := arch/x86/backtrace.c
 test_fault_address_SRC := arch/x86/fault_address.c
