@@ -3,6 +3,7 @@ has, and each part of its report."""
 
 import os
 import re
+import time
 
 import pytest
 
@@ -74,6 +75,13 @@ def has(lines, pattern):
     found = [match for match in (re.fullmatch(pattern, line) for line in lines) if match]
     assert found, (pattern, lines)
     return found[0]
+
+
+def settle(machine):
+    """Lines of the log have come between prompts: goes on behind the last one."""
+    machine.sendline("version")
+    machine.expect(r"\(build [^)]*\)\r")
+    machine.prompt()
 
 
 def died(boot, command, guests=(), cpus=2, files=None, **options):
@@ -179,7 +187,7 @@ def test_broken_invariant_of_one_guest(boot):
     machine.sendline("provoke guest one")
     machine.expect_text("guest one crashed: ")
     machine.expect_text("exit -0: ")
-    machine.prompt()
+    settle(machine)
     states = {guest["name"]: guest for guest in machine.json("list")}
     assert states["one"]["state"] == "crashed" and states["two"]["state"] == "running"
     assert "a broken invariant of its own" in states["one"]["reason"]
@@ -257,3 +265,53 @@ def test_early_panic_obeys_the_command_line(boot, console, said):
     machine.log.flush()
     with open(machine.log.name, encoding="utf-8", errors="replace") as f:
         assert ("PANIC: provoked before the console is configured" in f.read()) == said
+
+
+# ---- a guest's own end ----
+
+def test_crash_record_of_a_guest(boot):
+    """It is kept until the guest is started anew or destroyed."""
+    guests = os.path.join(skerry.BUILD, "guests")
+    machine = boot(skerry.config(skerry.multiboot("one", "triple_fault.elf", autostart=False),
+                                 when_idle="shell"),
+                   {"triple_fault.elf": os.path.join(guests, "triple_fault.elf")})
+    machine.prompt()
+    assert "has not crashed" in machine.command("crash one")
+    for end in ("destroy one", "start one"):
+        machine.sendline("start one")
+        machine.expect_text("exit -0: shutdown")
+        settle(machine)
+        lines = machine.json("crash one")["lines"]
+        assert lines[0].startswith("it ran into a triple fault at RIP 0x")
+        has(lines, r"at uptime \d+\.\d{6} s")
+        rip = has(lines, rf"rip ({NUMBER})  rflags [0-9a-f]{{8}}  cpl 0")[1]
+        assert int(rip, 16) == int(lines[0].split("RIP ")[1], 16)
+        for names in ("rax rcx rdx rbx", "rsp rbp rsi rdi"):
+            has(lines, "  ".join(f"{name:<3} {NUMBER}" for name in names.split()))
+        has(lines, r"cs   [0-9a-f]{4}  base .*")
+        has(lines, rf"exit -0: shutdown rip {rip} info {NUMBER}")
+        text = [line for line in machine.command("crash one").split("\n") if line.strip()]
+        assert [line.strip() for line in text] == [line.strip() for line in lines]
+        assert "crash one shows it" in machine.command("info one")
+        assert machine.json("info one")["crash"] is True
+        if end == "destroy one":
+            machine.command(end)
+            assert machine.json("crash one")["lines"] == []
+            assert machine.json("info one")["crash"] is False
+    machine.sendline("poweroff")
+    assert machine.wait() == "guest failed"
+
+
+def test_crash_record_has_32_exits(boot):
+    machine = boot(images.packed(skerry.config(skerry.multiboot("one", "spin.elf"),
+                                               when_idle="shell"), SPIN, hypervisor=DEBUG), cpus=1)
+    machine.prompt()
+    while sum(machine.json("stats one")["vcpus"][0]["exits"].values()) < 40:
+        time.sleep(0.05)  # the console's tick ends the guest's turn 100 times a second
+    machine.sendline("provoke guest one")
+    machine.expect_text("exit -0: ")
+    settle(machine)
+    lines = machine.json("crash one")["lines"]
+    assert lines[0].startswith("a broken invariant of its own: ")
+    assert [int(line.split()[1][:-1]) for line in lines if line.startswith("exit ")] == \
+        [-i for i in range(31, -1, -1)]
