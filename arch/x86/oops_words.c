@@ -146,7 +146,7 @@ const char *fault_headline(const struct fault *f, char *buf, size_t size)
 	bool general = f->vector == VEC_GP || f->vector == VEC_SS;
 
 	if (f->stack)
-		snprintf(buf, size, "overflow of the %s stack, address: %016llx", f->stack,
+		snprintf(buf, size, "stack overflow: the %s stack, address: %016llx", f->stack,
 			 (ull)f->cr2);
 	else if (f->vector == VEC_PF)
 		snprintf(buf, size, "%s, address: %016llx", page_fault_headline(f), (ull)f->cr2);

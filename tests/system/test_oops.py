@@ -42,7 +42,7 @@ KINDS = {
                 "supervisor instruction fetch, page not executable; vector 14 (page fault), "
                 "error code 0x0011",
                 r"PT\[\d+\] " + NUMBER + ": 4 KiB page, writable, no execute", None),
-    "stack": ("overflow of the main stack, address: ffffc000",
+    "stack": ("stack overflow: the main stack, address: ffffc000",
               "vector 8 (double fault), error code 0x0000", r"PT\[\d+\] 0{16}: not present",
               "provoke_stack"),
     "divide": ("divide error", "vector 0 (divide error), error code 0x0000", None,

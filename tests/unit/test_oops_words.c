@@ -143,7 +143,7 @@ static void says_what_in_one_line(void **state)
 			    "reserved bit in a page-table entry, address: 0000000000005000");
 	assert_string_equal(
 		first_line((struct fault){.vector = VEC_DF, .cr2 = 0x7ff8, .stack = "main"}),
-		"overflow of the main stack, address: 0000000000007ff8");
+		"stack overflow: the main stack, address: 0000000000007ff8");
 	assert_string_equal(first_line((struct fault){.vector = VEC_DE}), "divide error");
 	assert_string_equal(first_line((struct fault){.vector = VEC_MC}), "machine check");
 }
