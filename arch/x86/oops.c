@@ -176,8 +176,8 @@ static void begin_report(const struct trap_frame *f, const char *text)
 	if (depth > 1)
 		halt();
 	if (depth == 0) {
-		cpus_stop();
 		reported = f;
+		cpus_stop();
 		return;
 	}
 	line("--- the report itself failed ---");

@@ -5,6 +5,8 @@
 #include "arch/x86/provoke.h"
 
 #include "arch/x86/asm.h"
+#include "arch/x86/oops.h"
+#include "arch/x86/percpu.h"
 #include "lib/log.h"
 #include "lib/string.h"
 #include "mm/hostmap.h"
@@ -122,6 +124,23 @@ static __noinline void provoke_invariant(void)
 	invariant(hide(0));
 }
 
+static void fault_in_the_report(const struct vcpu *v, char *buf, size_t size)
+{
+	(void)v;
+	(void)buf;
+	(void)size;
+	provoke_invalid();
+	sink = 1; /* no tail call */
+}
+
+static __noinline void provoke_report(void)
+{
+	oops_set_surroundings(&(struct oops_surroundings){.guest = fault_in_the_report});
+	this_cpu()->vcpu = (struct vcpu *)hide(1);
+	provoke_null();
+	sink = 1;
+}
+
 static const struct {
 	const char *name;
 	void (*fn)(void);
@@ -144,6 +163,7 @@ static const struct {
 	{"canary", provoke_canary},
 	{"gs", provoke_gs},
 	{"invariant", provoke_invariant},
+	{"report", provoke_report},
 };
 
 const char *provoke_kind(unsigned i)

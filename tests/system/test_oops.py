@@ -169,6 +169,18 @@ def test_panic_report(boot, kind, words):
     assert machine.wait() == "panic"
 
 
+def test_fault_in_the_report(boot):
+    """What can still be said of both is said, and the policy is followed."""
+    machine = boot(images.packed(skerry.config(when_idle="shell"), hypervisor=DEBUG), cpus=2)
+    machine.prompt()
+    machine.sendline("provoke report")
+    machine.expect_text("BUG: NULL pointer dereference, address: 0000000000000008")
+    machine.expect_text("--- the report itself failed ---")
+    machine.expect(rf"invalid opcode, error code 0x0, at {NUMBER} provoke_invalid\+0x")
+    machine.expect(rf"page fault, error code 0x0, at {NUMBER} provoke_null\+0x")
+    assert machine.wait() == "panic"
+
+
 def test_fault_in_a_guests_context(boot):
     """The report names the guest and its vCPU, and where every core was."""
     machine, text = died(boot, "provoke null one", [skerry.multiboot("one", "spin.elf")], files=SPIN)
