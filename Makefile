@@ -52,26 +52,80 @@ VMX_SRC := arch/x86/vmx/audit.c arch/x86/vmx/audit_controls.c arch/x86/vmx/audit
 	arch/x86/vmx/load.c arch/x86/vmx/permissions.c arch/x86/vmx/state.c arch/x86/vmx/switch.S \
 	arch/x86/vmx/vmx.c
 
-MM_SRC := mm/buddy.c mm/frame.c mm/gmem.c mm/heap.c mm/hostmap.c mm/hosttables.c mm/slpt.c mm/usable.c
+MM_SRC := mm/buddy.c mm/frame.c mm/gmem.c mm/heap.c mm/hostmap.c mm/hosttables.c mm/quota.c mm/slpt.c mm/usable.c
 
-SCHED_SRC := sched/sched.c sched/timer.c sched/timer_heap.c
+SCHED_SRC := sched/cpu_set.c sched/sched.c sched/timer.c sched/timer_heap.c
 
 DRIVERS_SRC := drivers/cmos.c drivers/cmos_time.c drivers/uart.c drivers/uart_logic.c
 
-GUESTS_SRC := guests/broken.c guests/config.c guests/control_regs.c guests/cpu_model.c guests/crash.c guests/emul_alu.c \
-	guests/emul_decode.c guests/emulate.c guests/exits.c guests/fetch.c guests/guest_acpi.c \
-	guests/gwalk.c guests/insn_length.c guests/json.c guests/load_gdt.c guests/load_linux.c \
-	guests/load_multiboot.c guests/machine.c guests/modules.c guests/msr.c guests/pvclock.c \
-	guests/serial.c guests/vcpu.c guests/vm.c guests/vm_clock.c guests/vm_memory.c \
+GUESTS_SRC := guests/broken.c \
+	guests/config.c \
+	guests/control_regs.c \
+	guests/cpu_model.c \
+	guests/crash.c \
+	guests/elf.c \
+	guests/emul_alu.c \
+	guests/emul_decode.c \
+	guests/emulate.c \
+	guests/exit_ring.c \
+	guests/exit_words.c \
+	guests/exits.c \
+	guests/fetch.c \
+	guests/guest_acpi.c \
+	guests/guest_acpi_loader.c \
+	guests/guest_fwcfg.c \
+	guests/guest_smbios.c \
+	guests/guest_symbols.c \
+	guests/gunzip.c \
+	guests/gwalk.c \
+	guests/insn_length.c \
+	guests/json.c \
+	guests/load.c \
+	guests/load_firmware.c \
+	guests/load_linux.c \
+	guests/load_multiboot.c \
+	guests/load_pvh.c \
+	guests/load_segments.c \
+	guests/machine.c \
+	guests/modules.c \
+	guests/msr.c \
+	guests/msr_names.c \
+	guests/pvclock.c \
+	guests/restart.c \
+	guests/serial.c \
+	guests/vcpu.c \
+	guests/vm.c \
+	guests/vm_clock.c \
+	guests/vm_firmware.c \
+	guests/vm_memory.c \
+	guests/vm_symbols.c \
 	guests/vm_wiring.c
 
-VDEV_SRC := guests/vdev/vdebugexit.c guests/vdev/vdev.c guests/vdev/vioapic.c guests/vdev/vkbc.c \
-	guests/vdev/vlapic.c guests/vdev/vlapic_regs.c guests/vdev/vlapic_state.c \
-	guests/vdev/vlapic_timer.c guests/vdev/vpci.c guests/vdev/vpic.c guests/vdev/vpit.c \
-	guests/vdev/vpm.c guests/vdev/vreset.c guests/vdev/vrtc.c guests/vdev/vrtc_calendar.c \
+VDEV_SRC := guests/vdev/vdebugexit.c \
+	guests/vdev/vdev.c \
+	guests/vdev/vfwcfg.c \
+	guests/vdev/vhpet.c \
+	guests/vdev/vioapic.c \
+	guests/vdev/vkbc.c \
+	guests/vdev/vlapic.c \
+	guests/vdev/vlapic_regs.c \
+	guests/vdev/vlapic_state.c \
+	guests/vdev/vlapic_timer.c \
+	guests/vdev/vmsi.c \
+	guests/vdev/vmsix.c \
+	guests/vdev/vpci.c \
+	guests/vdev/vpci_function.c \
+	guests/vdev/vpcitest.c \
+	guests/vdev/vpic.c \
+	guests/vdev/vpiix.c \
+	guests/vdev/vpit.c \
+	guests/vdev/vpm.c \
+	guests/vdev/vreset.c \
+	guests/vdev/vrtc.c \
+	guests/vdev/vrtc_calendar.c \
 	guests/vdev/vuart.c
 
-CONSOLE_SRC := console/build_id.c console/cmd_guest.c console/cmd_host.c console/command.c \
+CONSOLE_SRC := console/build_id.c console/cmd_guest.c console/cmd_host.c console/cmd_trace.c console/command.c \
 	console/commands.c console/console.c console/dump.c console/dump_armour.c console/dump_core.c \
 	console/emergency.c console/guest_lines.c \
 	console/guests_view.c console/lineedit.c console/log_stamp.c console/out.c \
@@ -87,10 +141,11 @@ TP := $(BUILD)/third-party
 
 ZYDIS_SRC := $(addprefix $(TP)/zydis/src/,Decoder.c DecoderData.c Register.c SharedData.c)
 KLIBC_SRC := $(TP)/klibc/usr/klibc/vsnprintf.c
+ZLIB_SRC := $(addprefix $(TP)/zlib/,adler32.c crc32.c inffast.c inflate.c inftrees.c zutil.c)
 
 LZ4_SRC   := $(TP)/lz4/lib/lz4.c
 
-TP_STAMPS := $(addprefix $(TP)/,zydis.stamp libzycore-dev.stamp libjsmn-dev.stamp klibc.stamp lz4.stamp)
+TP_STAMPS := $(addprefix $(TP)/,zydis.stamp libzycore-dev.stamp libjsmn-dev.stamp klibc.stamp zlib.stamp lz4.stamp)
 
 ZYDIS_CFLAGS := -isystem $(TP)/zydis/include -isystem $(TP)/libzycore-dev/usr/include \
 	-DZYAN_NO_LIBC -DZYDIS_STATIC_BUILD -DZYCORE_STATIC_BUILD -DZYDIS_DISABLE_FORMATTER \
@@ -98,6 +153,8 @@ ZYDIS_CFLAGS := -isystem $(TP)/zydis/include -isystem $(TP)/libzycore-dev/usr/in
 LZ4_CFLAGS := -isystem $(TP)/lz4/lib -DLZ4_FREESTANDING=1 -DLZ4_memcpy=memcpy -DLZ4_memset=memset \
 	-DLZ4_memmove=memmove
 JSMN_CFLAGS := -isystem $(TP)/libjsmn-dev/usr/include
+# Without a C library; the integers that zlib would take from its headers.
+ZLIB_CFLAGS := -isystem $(TP)/zlib -DZ_SOLO -DZLIB_CONST -DZ_U4=unsigned '-DZ_U8=unsigned long'
 
 $(TP)/%.stamp: tools/third-party.lock tools/fetch
 	$(Q)tools/fetch --out $(TP) $*
@@ -106,6 +163,7 @@ $(TP)/%.stamp: tools/third-party.lock tools/fetch
 $(ZYDIS_SRC): $(TP)/zydis.stamp ;
 $(KLIBC_SRC): $(TP)/klibc.stamp ;
 $(LZ4_SRC): $(TP)/lz4.stamp ;
+$(ZLIB_SRC): $(TP)/zlib.stamp ;
 
 # ---- flags ----
 
@@ -133,7 +191,7 @@ HV_FLAGS += $(if $(DEBUG),-DSKERRY_DEBUG)
 
 DEPS       = -MMD -MP -MF $@.d
 HV_CFLAGS := -std=gnu17 $(HV_FLAGS) $(WARNINGS) -Wframe-larger-than=1280 $(JSMN_CFLAGS) $(ZYDIS_CFLAGS) \
-	$(LZ4_CFLAGS)
+	$(LZ4_CFLAGS) $(ZLIB_CFLAGS)
 TP_CFLAGS := -std=gnu17 $(HV_FLAGS) -w
 LDFLAGS   := -nostdlib -static -z noexecstack -z max-page-size=4096 --build-id=none --fatal-warnings
 
@@ -189,7 +247,8 @@ OBJ := $(patsubst %,$(OUT)/obj/%.o,$(basename $(SRC)))
 ZYDIS_OBJS := $(patsubst $(TP)/zydis/src/%.c,$(OUT)/obj/zydis/%.o,$(ZYDIS_SRC))
 KLIBC_OBJS := $(patsubst $(TP)/klibc/usr/klibc/%.c,$(OUT)/obj/klibc/%.o,$(KLIBC_SRC))
 LZ4_OBJS := $(OUT)/obj/lz4/lz4.o
-ALL_OBJ := $(OBJ) $(ZYDIS_OBJS) $(KLIBC_OBJS) $(LZ4_OBJS)
+ZLIB_OBJS := $(patsubst $(TP)/zlib/%.c,$(OUT)/obj/zlib/%.o,$(ZLIB_SRC))
+ALL_OBJ := $(OBJ) $(ZYDIS_OBJS) $(KLIBC_OBJS) $(ZLIB_OBJS) $(LZ4_OBJS)
 
 $(OUT)/obj/%.o: %.c $(OUT)/flags | $(GENERATED)
 	@mkdir -p $(@D)
@@ -219,6 +278,11 @@ $(OUT)/obj/lz4/%.o: $(TP)/lz4/lib/%.c $(OUT)/flags | $(TP_STAMPS)
 	$(call say,CC)
 	$(Q)$(CC) $(TP_CFLAGS) $(LZ4_CFLAGS) -ffunction-sections -Ilib/klibc -include lib/string.h $(DEPS) -c -o $@.all $<
 	$(Q)$(LD) -r --gc-sections $(LZ4_KEEP:%=-u %) -e $(firstword $(LZ4_KEEP)) -o $@ $@.all
+
+$(OUT)/obj/zlib/%.o: $(TP)/zlib/%.c $(OUT)/flags | $(TP_STAMPS)
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(TP_CFLAGS) $(ZLIB_CFLAGS) $(DEPS) -c -o $@ $<
 
 # Linked twice: the second image contains the table of the first one's function symbols.
 $(OUT)/obj/symbols-0.S: tools/mksyms
@@ -257,10 +321,11 @@ HOST_CC := gcc
 UNIT := $(BUILD)/unit
 UNIT_CFLAGS := -std=gnu17 -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer $(WARNINGS) -I. -I$(BUILD) -I$(UNIT)/include $(JSMN_CFLAGS) $(ZYDIS_CFLAGS) \
-	$(LZ4_CFLAGS)
+	$(LZ4_CFLAGS) $(ZLIB_CFLAGS)
 
 LZ4_OBJS_HOST := $(UNIT)/lz4/lz4.o
 ZYDIS_OBJS_HOST := $(patsubst $(TP)/zydis/src/%.c,$(UNIT)/zydis/%.o,$(ZYDIS_SRC))
+ZLIB_OBJS_HOST := $(patsubst $(TP)/zlib/%.c,$(UNIT)/zlib/%.o,$(ZLIB_SRC))
 
 include tests/unit/unit.mk
 
@@ -295,6 +360,11 @@ $(UNIT)/lz4/%.o: $(TP)/lz4/lib/%.c $(UNIT)/flags | $(TP_STAMPS)
 	$(call say,HOSTCC)
 	$(Q)$(HOST_CC) -std=gnu17 -O2 -w $(DEPS) -c -o $@ $<
 
+$(UNIT)/zlib/%.o: $(TP)/zlib/%.c $(UNIT)/flags | $(TP_STAMPS)
+	@mkdir -p $(@D)
+	$(call say,HOSTCC)
+	$(Q)$(HOST_CC) -std=gnu17 -O2 -w $(ZLIB_CFLAGS) $(DEPS) -c -o $@ $<
+
 define UNIT_RULE
 $$(UNIT)/$(1): $$(UNIT)/obj/tests/unit/$(1).o $$(patsubst %.c,$$(UNIT)/obj/%.o,$$($(1)_SRC)) $$($(1)_OBJ)
 	$$(call say,HOSTLD)
@@ -304,6 +374,27 @@ $(foreach t,$(UNIT_TESTS),$(eval $(call UNIT_RULE,$(t))))
 
 unit: $(UNIT_BIN)
 	@tests/run unit $(UNIT_BIN)
+
+# ---- fuzzing ----
+
+# Each is one program of libFuzzer, from tests/fuzz/<name>.c and the pure sources that it needs. What
+# it finds stays in build/fuzz/.
+FUZZ_SECONDS  := 60
+FUZZ          := $(BUILD)/fuzz
+FUZZ_LOAD_SRC := tests/fuzz/fuzz_load.c guests/elf.c guests/gunzip.c guests/load.c guests/load_linux.c \
+	guests/load_multiboot.c guests/load_pvh.c guests/load_segments.c lib/reason.c mm/gmem.c
+
+$(FUZZ)/fuzz_load: $(FUZZ_LOAD_SRC) $(ZLIB_SRC) Makefile
+	@mkdir -p $(@D)
+	$(call say,CLANG)
+	$(Q)clang -std=gnu17 -g -O1 -w -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -I. \
+		$(ZLIB_CFLAGS) -o $@ $(FUZZ_LOAD_SRC) $(ZLIB_SRC)
+
+fuzz: $(FUZZ)/fuzz_load tiny-guests payloads
+	@mkdir -p $(FUZZ)/corpus
+	@tests/fuzz/make-seeds $(FUZZ)/seeds $(PAYLOAD)/vmlinuz $(addprefix $(BUILD)/guests/,pvh64.elf pvh.elf hello.elf)
+	$(FUZZ)/fuzz_load -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -timeout=10 -verbosity=1 \
+		-artifact_prefix=$(FUZZ)/ $(FUZZ)/corpus $(FUZZ)/seeds
 
 # ---- guests for the demonstration and the system tests ----
 
@@ -316,6 +407,7 @@ PAYLOAD_FILES := \
 	vmlinuz:linux-image-$(LINUX)-cloud-amd64:boot/vmlinuz-$(LINUX)-cloud-amd64 \
 	vmlinuz-generic:linux-image-$(LINUX)-amd64:boot/vmlinuz-$(LINUX)-amd64 \
 	vmlinuz-686:linux-image-$(LINUX)-686.i386:boot/vmlinuz-$(LINUX)-686 \
+	vmlinuz-686-pae:linux-image-$(LINUX)-686-pae.i386:boot/vmlinuz-$(LINUX)-686-pae \
 	invaders.exec:grub-invaders:boot/invaders.exec \
 	memtest:memtest86+:boot/memtest86+x64.bin \
 	bios.bin:seabios:usr/share/seabios/bios-256k.bin \
@@ -377,10 +469,16 @@ run:
 
 # ---- tests ----
 
-# The tiny guests: one assembly file each. bench is there twice, for 32-bit and 64-bit mode.
-TINY_GUESTS := $(basename $(notdir $(wildcard tests/guests/*.S))) bench64
+# The tiny guests: one assembly file each. bench is there twice, for 32-bit and 64-bit mode, and pvh
+# as a file of both classes of ELF.
+TINY_GUESTS := $(filter-out rom,$(basename $(notdir $(wildcard tests/guests/*.S)))) bench64 pvh64
 TINY_ELF    := $(TINY_GUESTS:%=$(BUILD)/guests/%.elf)
-TINY_DEPS   := tests/guests/guest.h tests/guests/checks.h tests/guests/guest.ld Makefile
+TINY_DEPS   := tests/guests/guest.h tests/guests/checks.h tests/guests/guest.ld tests/guests/pvh.ld Makefile
+
+$(BUILD)/guests/pvh64.o: tests/guests/pvh.S $(TINY_DEPS)
+	@mkdir -p $(@D)
+	$(call say,AS)
+	$(Q)gcc -m64 -DELF64 -c -o $@ $<
 
 $(BUILD)/guests/%64.o: tests/guests/%.S $(TINY_DEPS)
 	@mkdir -p $(@D)
@@ -394,9 +492,20 @@ $(BUILD)/guests/%.o: tests/guests/%.S $(TINY_DEPS)
 
 $(BUILD)/guests/%.elf: $(BUILD)/guests/%.o
 	$(call say,LD)
-	$(Q)$(LD) -m elf_i386 -z max-page-size=4096 --fatal-warnings -T tests/guests/guest.ld -o $@ $<
+	$(Q)$(LD) -m $(or $(GUEST_ELF),elf_i386) -z max-page-size=4096 --fatal-warnings -T $(or $(GUEST_LD),tests/guests/guest.ld) -o $@ $<
 
-tiny-guests: $(TINY_ELF)
+$(BUILD)/guests/pvh.elf $(BUILD)/guests/pvh64.elf: GUEST_LD := tests/guests/pvh.ld
+$(BUILD)/guests/pvh64.elf: GUEST_ELF := elf_x86_64
+
+# A list of symbols for `trace`.
+$(BUILD)/guests/%.map: $(BUILD)/guests/%.elf
+	$(Q)nm $< >$@
+
+$(BUILD)/guests/rom.bin: $(BUILD)/guests/rom.o
+	$(call say,LD)
+	$(Q)$(LD) -m elf_i386 -Ttext=0xffff0000 --oformat=binary -o $@ $<
+
+tiny-guests: $(TINY_ELF) $(BUILD)/guests/rom.bin $(BUILD)/guests/exits.map $(BUILD)/guests/triple_fault.map
 
 tools:
 	@tests/run tools
@@ -420,8 +529,32 @@ test-long:
 	@$(SETUP_STEP)
 	@tests/run long
 
-bench: gcc-builds tiny-guests
-	@tests/bench/run
+# What the bench adds to QEMU, and the programs that its Linux runs.
+BENCH       := $(BUILD)/bench
+BENCH_FLAGS := -std=gnu17 -O2 $(WARNINGS)
+
+$(BENCH)/marks.so: tests/bench/marks.c Makefile
+	@mkdir -p $(@D)
+	$(call say,HOSTCC)
+	$(Q)$(HOST_CC) $(BENCH_FLAGS) -shared -fPIC -fvisibility=hidden -o $@ $<
+
+$(BENCH)/init: tests/bench/init.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)gcc $(BENCH_FLAGS) -ffreestanding -fno-stack-protector -nostdlib -static -o $@ $<
+
+$(BENCH)/tiny: tests/bench/tiny.S Makefile
+	@mkdir -p $(@D)
+	$(call say,AS)
+	$(Q)gcc -nostdlib -static -o $@ $<
+
+bench: gcc-builds tiny-guests $(addprefix $(BENCH)/,marks.so init tiny) $(PAYLOAD)/vmlinuz-generic \
+		$(TP)/busybox-static.stamp
+	@tests/bench/run $(BENCH_ARGS)
+
+# The same, and the document's tables and plots made anew.
+bench-update:
+	@$(MAKE) --no-print-directory bench BENCH_ARGS=--update
 
 format-check:
 	@clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h' ':!tests/guests')
@@ -441,7 +574,9 @@ help:
 	@echo "make layering      which folder may use which, only"
 	@echo "make system        system tests only; TESTS='-k NAME' chooses"
 	@echo "make test-long     system tests that take long"
-	@echo "make bench         instructions per exit"
+	@echo "make bench         instructions per exit, and Linux against bare; what changed"
+	@echo "make bench-update  the same, and write the figures into docs/performance.md"
+	@echo "make fuzz          random images for the loaders, for FUZZ_SECONDS=60"
 	@echo "make demo          build/demo.iso, what 'make run' boots"
 	@echo "make payloads      the guests of demonstration and tests, to build/payload/"
 	@echo "make format-check  is the layout of the sources clang-format's?"
@@ -451,6 +586,6 @@ help:
 	@echo "QEMU_ACCEL=kvm QEMU_CPU=host   with run: on a machine with nested virtualization"
 
 FORCE:
-.PHONY: all FORCE gcc-builds tiny-guests unit payloads demo run tools layering system test test-long bench format-check clean help
+.PHONY: all FORCE gcc-builds tiny-guests unit payloads demo run tools layering system test test-long bench bench-update fuzz format-check clean help
 
 -include $(addsuffix .d,$(ALL_OBJ) $(UNIT_OBJ)) $(OUT)/offsets.d

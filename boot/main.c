@@ -35,6 +35,7 @@
 #define SMBIOS_ENTRY_MAX 32ull
 
 #define CONFIG_MODULE "config"
+#define SETTLE_NS     NS_PER_S
 
 static struct boot_info boot;
 static struct acpi_info acpi;
@@ -42,6 +43,7 @@ static struct boot_options options;
 static struct usable usable;
 static struct config config;
 static bool virtualization; /* a back end is there */
+static uint32_t settled;    /* other cores that can run guests or have said why not; atomic */
 
 void boot_main(uint64_t mbi, uint64_t load_address) __noreturn;
 void boot_on_main_stack(void) __noreturn;
@@ -190,7 +192,23 @@ static void core_start(void)
 static void other_core(void)
 {
 	core_start();
+	__atomic_fetch_add(&settled, 1, __ATOMIC_RELEASE);
 	core_main(NULL);
+}
+
+/* A guest is given to a core for good: so all of them must be known before the first one starts. */
+static void wait_for_other_cores(void)
+{
+	uint64_t give_up = rdtsc() + ns_to_tsc(SETTLE_NS);
+
+	while (__atomic_load_n(&settled, __ATOMIC_ACQUIRE) < n_cpus - 1) {
+		if (rdtsc() > give_up) {
+			log_error("a CPU does not answer while virtualization is switched on: it "
+				  "may run no guests");
+			return;
+		}
+		cpu_pause();
+	}
 }
 
 static void init_virtualization(void)
@@ -228,9 +246,10 @@ static void init_config(void)
 
 static void init_guests(void)
 {
+	struct cpu_set all = cpu_set_all();
 	struct reason why;
 
-	if (!virtualization || !sched_least_loaded()) {
+	if (!virtualization || !sched_least_loaded(&all)) {
 		if (config.n_guests)
 			log_error("no guest is started, because no CPU can run one");
 		vms_verdict.refused += config.n_guests + config.n_refused;
@@ -338,6 +357,7 @@ void boot_on_main_stack(void)
 	irq_enable();
 	init_virtualization();
 	smp_start(&acpi, options.maxcpus, other_core);
+	wait_for_other_cores();
 	console_flush();
 	init_guests();
 	core_main(boot_cpu_work);

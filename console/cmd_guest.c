@@ -16,11 +16,17 @@ static const char *serial_name(enum config_serial s)
 
 static const char *boot_name(enum config_boot b)
 {
-	return b == BOOT_LINUX ? "linux" : "multiboot";
+	static const char *const names[] = {
+		[BOOT_LINUX] = "linux",
+		[BOOT_MULTIBOOT] = "multiboot",
+		[BOOT_PVH] = "pvh",
+		[BOOT_FIRMWARE] = "firmware",
+	};
+
+	return names[b];
 }
 
-/* The guest of that name; or says which there are and answers NULL. */
-static struct vm *named(const struct out *o, const struct args *a)
+struct vm *named(const struct out *o, const struct args *a)
 {
 	struct vm *vm = guest_find(a->word[0]);
 	bool first = true;
@@ -56,6 +62,16 @@ static void json_ending(struct json_out *j, const struct guest_view *v)
 	json_string(j, "reason", v->reason);
 }
 
+void guest_shares_json(struct json_out *j, const struct guest_view *v)
+{
+	json_uint(j, "held", v->held);
+	if (v->limit == CONFIG_NO_LIMIT)
+		json_null(j, "limit");
+	else
+		json_uint(j, "limit", v->limit);
+	json_uint(j, "reserve", v->reserve);
+}
+
 static void list_json(const struct out *o)
 {
 	struct guest_view v;
@@ -69,6 +85,7 @@ static void list_json(const struct out *o)
 		json_string(&j, "name", v.name);
 		json_string(&j, "state", guest_state_name(v.state));
 		json_uint(&j, "memory", v.memory);
+		guest_shares_json(&j, &v);
 		json_uint(&j, "vcpus", v.vcpus);
 		json_string(&j, "serial", serial_name(v.serial));
 		json_ending(&j, &v);
@@ -101,8 +118,69 @@ void cmd_list(const struct out *o, const struct args *a)
 	}
 }
 
-static void info_json(const struct out *o, const struct guest_view *v)
+static bool is_all(const struct cpu_set *set)
 {
+	struct cpu_set all = cpu_set_all();
+
+	return !memcmp(set, &all, sizeof(all));
+}
+
+static const char *affinity_text(const struct guest_view *v, char text[CONFIG_STRING_MAX])
+{
+	cpu_set_format(&v->affinity, text, CONFIG_STRING_MAX);
+	return text;
+}
+
+static const char *then_name(enum config_then then)
+{
+	return then == THEN_RESTART ? "restart" : "stop";
+}
+
+/* The last time that a vCPU left the guest; false: it did not so far. */
+static bool last_exit(struct vm *vm, unsigned vcpu, struct guest_exit *out)
+{
+	uint64_t from, lost;
+
+	if (guest_exits_end(vm, vcpu, &from) || !from--)
+		return false;
+	return guest_exits(vm, vcpu, &from, out, 1, &lost) == 1;
+}
+
+static void last_exit_json(struct json_out *j, struct vm *vm, unsigned vcpu)
+{
+	struct guest_exit e;
+	char buf[128];
+
+	if (!last_exit(vm, vcpu, &e)) {
+		json_null(j, "last_exit");
+		return;
+	}
+	json_object(j, "last_exit");
+	json_string(j, "kind", exit_kind_name(e.record.kind));
+	snprintf(buf, sizeof(buf), "0x%llx", (unsigned long long)e.record.rip);
+	json_string(j, "rip", buf);
+	if (guest_symbol(vm, e.record.rip, buf, sizeof(buf)))
+		json_string(j, "symbol", buf);
+	else
+		json_null(j, "symbol");
+	json_end(j);
+}
+
+static void last_exit_text(const struct out *o, struct vm *vm, unsigned vcpu)
+{
+	struct guest_exit e;
+	char buf[64];
+
+	if (!last_exit(vm, vcpu, &e))
+		return;
+	if (!guest_symbol(vm, e.record.rip, buf, sizeof(buf)))
+		snprintf(buf, sizeof(buf), "0x%llx", (unsigned long long)e.record.rip);
+	out_printf(o, ", last exit: %s at %s", exit_kind_name(e.record.kind), buf);
+}
+
+static void info_json(const struct out *o, struct vm *vm, const struct guest_view *v)
+{
+	char cpus[CONFIG_STRING_MAX];
 	struct json_out j;
 
 	json_init(&j, o->put, o->ctx);
@@ -114,6 +192,18 @@ static void info_json(const struct out *o, const struct guest_view *v)
 	json_string(&j, "boot", boot_name(v->boot));
 	json_uint(&j, "memory", v->memory);
 	json_uint(&j, "overhead", v->overhead);
+	guest_shares_json(&j, v);
+	if (is_all(&v->affinity))
+		json_null(&j, "affinity");
+	else
+		json_string(&j, "affinity", affinity_text(v, cpus));
+	json_string(&j, "on_crash", then_name(v->on_crash));
+	json_string(&j, "on_reset", then_name(v->on_reset));
+	json_uint(&j, "restarts", v->restarts);
+	if (v->state == GUEST_WAITING)
+		json_uint(&j, "restart_in_ns", v->restart_in_ns);
+	else
+		json_null(&j, "restart_in_ns");
 	json_string(&j, "serial", serial_name(v->serial));
 	json_uint(&j, "uptime_ns", v->uptime_ns);
 	json_array(&j, "vcpus");
@@ -124,6 +214,7 @@ static void info_json(const struct out *o, const struct guest_view *v)
 			json_null(&j, "cpu");
 		else
 			json_uint(&j, "cpu", v->cpu[i]);
+		last_exit_json(&j, vm, i);
 		json_end(&j);
 	}
 	json_end(&j);
@@ -135,13 +226,13 @@ void cmd_info(const struct out *o, const struct args *a)
 {
 	struct vm *vm = named(o, a);
 	struct guest_view v;
-	char buf[32], size[24];
+	char buf[32], size[24], cpus[CONFIG_STRING_MAX];
 
 	if (!vm)
 		return;
 	guest_look(vm, &v);
 	if (a->json) {
-		info_json(o, &v);
+		info_json(o, vm, &v);
 		return;
 	}
 	out_printf(o, "name:     %s\nstate:    %s\n", v.name, guest_state_name(v.state));
@@ -151,17 +242,30 @@ void cmd_info(const struct out *o, const struct args *a)
 		out_printf(o, "reason:   %s\n", v.reason);
 	if (v.has_crash)
 		out_printf(o, "crash:    recorded; crash %s shows it\n", v.name);
+	if (v.state == GUEST_WAITING)
+		out_printf(o, "waits:    %s until it boots again\n",
+			   format_duration(v.restart_in_ns, buf));
 	out_printf(o, "boot:     %s\n", boot_name(v.boot));
 	out_printf(o, "memory:   %s", format_size(v.memory, size));
 	out_printf(o, ", and %llu KiB of the hypervisor's\n",
 		   (unsigned long long)((v.overhead + KIB - 1) / KIB));
+	if (v.limit != CONFIG_NO_LIMIT)
+		out_printf(o, "limit:    %s\n", format_size(v.limit, size));
+	if (v.reserve)
+		out_printf(o, "reserve:  %s\n", format_size(v.reserve, size));
+	if (!is_all(&v.affinity))
+		out_printf(o, "affinity: CPU %s\n", affinity_text(&v, cpus));
+	out_printf(o, "restarts: %llu; after a crash: %s, after a reset: %s\n",
+		   (unsigned long long)v.restarts, then_name(v.on_crash), then_name(v.on_reset));
 	out_printf(o, "serial:   %s\n", serial_name(v.serial));
 	out_printf(o, "uptime:   %s\n", format_duration(v.uptime_ns, buf));
 	for (uint32_t i = 0; i < MIN(v.vcpus, GUEST_VIEW_VCPUS); i++) {
 		if (v.cpu[i] == GUEST_NO_CPU)
-			out_printf(o, "vCPU %u:   not on a core now\n", i);
+			out_printf(o, "vCPU %u:   not on a core now", i);
 		else
-			out_printf(o, "vCPU %u:   on CPU %u\n", i, v.cpu[i]);
+			out_printf(o, "vCPU %u:   on CPU %u", i, v.cpu[i]);
+		last_exit_text(o, vm, i);
+		out_text(o, "\n");
 	}
 }
 

@@ -208,6 +208,19 @@ static uint64_t own_bytes(const struct frame_stats *f)
 	return image_bytes() + frames * PAGE_SIZE;
 }
 
+/* Bytes that are kept for guests and that they do not hold now. */
+static uint64_t set_aside(void)
+{
+	struct guest_view v;
+	uint64_t sum = 0;
+
+	for (struct vm *vm = guest_next(NULL); vm; vm = guest_next(vm)) {
+		guest_look(vm, &v);
+		sum += v.reserve - MIN(v.reserve, v.held);
+	}
+	return sum;
+}
+
 /* Bytes of RAM that the guest holds now. */
 static uint64_t held(const struct guest_view *v)
 {
@@ -225,6 +238,7 @@ static void memory_json(const struct out *o, const struct frame_stats *f,
 	json_uint(&j, "total", f->total * PAGE_SIZE);
 	for (unsigned i = 0; i < ARRAY_SIZE(owners); i++)
 		json_uint(&j, owners[i].key, f->by_owner[owners[i].owner] * PAGE_SIZE);
+	json_uint(&j, "set_aside", set_aside());
 	json_uint(&j, "image", image_bytes());
 	json_uint(&j, "frame_records", f->record_bytes);
 	json_uint(&j, "own", own_bytes(f));
@@ -238,6 +252,7 @@ static void memory_json(const struct out *o, const struct frame_stats *f,
 		json_string(&j, "name", v.name);
 		json_uint(&j, "memory", held(&v));
 		json_uint(&j, "overhead", v.overhead);
+		guest_shares_json(&j, &v);
 		json_end(&j);
 	}
 	json_end(&j);
@@ -270,13 +285,21 @@ void cmd_memory(const struct out *o, const struct args *a)
 	memory_line(o, "to be given out", f.total * PAGE_SIZE);
 	for (unsigned i = 0; i < ARRAY_SIZE(owners); i++)
 		memory_line(o, owners[i].words, f.by_owner[owners[i].owner] * PAGE_SIZE);
+	if (set_aside())
+		memory_line(o, "of what is free, kept for guests", set_aside());
 	memory_line(o, "besides: hypervisor's image", image_bytes());
 	memory_line(o, "besides: frame records", f.record_bytes);
 	memory_line(o, "hypervisor in all, without records", own_bytes(&f));
 	for (struct vm *vm = guest_next(NULL); vm; vm = guest_next(vm)) {
 		guest_look(vm, &v);
-		out_printf(o, "guest %s: %llu KiB of RAM, and %llu KiB beyond it\n", v.name,
+		out_printf(o, "guest %s: %llu KiB of RAM, and %llu KiB beyond it", v.name,
 			   (unsigned long long)kib(held(&v)), (unsigned long long)kib(v.overhead));
+		if (v.limit != CONFIG_NO_LIMIT)
+			out_printf(o, "; at most %llu KiB", (unsigned long long)kib(v.limit));
+		if (v.reserve)
+			out_printf(o, "; %llu KiB are kept for it",
+				   (unsigned long long)kib(v.reserve));
+		out_text(o, "\n");
 	}
 }
 
@@ -376,15 +399,20 @@ void cmd_log(const struct out *o, const struct args *a)
 
 /* ---- dump ---- */
 
+static enum console_step dump_more(const struct out *o)
+{
+	return dump_step(o) ? STEP_MORE : STEP_DONE;
+}
+
 void cmd_dump(const struct out *o, const struct args *a)
 {
-	static const struct console_job job = {.step = dump_step, .cancel = dump_cancel};
+	static const struct console_task task = {.step = dump_more, .end = dump_end};
 	struct reason why;
 
 	if (dump_begin(o, a->guests, &why))
 		out_printf(o, "error: %s\n", why.text);
 	else
-		console_run_job(&job);
+		console_begin(&task);
 }
 
 /* ---- version and the end ---- */

@@ -56,9 +56,11 @@ static const struct {
 	enum command_option option;
 	bool value;
 } options[] = {
-	{"--json", OPTION_JSON, false},         {"--gentle", OPTION_GENTLE, false},
-	{"--level", OPTION_LEVEL, true},        {"-n", OPTION_LINES, true},
-	{"--previous", OPTION_PREVIOUS, false}, {"--guests", OPTION_GUESTS, false},
+	{"--json", OPTION_JSON, false},     {"--gentle", OPTION_GENTLE, false},
+	{"--level", OPTION_LEVEL, true},    {"-n", OPTION_LINES, true},
+	{"--live", OPTION_LIVE, false},     {"--kind", OPTION_KIND, true},
+	{"--vcpu", OPTION_VCPU, true},      {"--previous", OPTION_PREVIOUS, false},
+	{"--guests", OPTION_GUESTS, false},
 };
 
 static bool parse_number(const char *s, uint32_t *out)
@@ -73,7 +75,7 @@ static bool parse_number(const char *s, uint32_t *out)
 		v = v * 10 + (uint32_t)(*s - '0');
 	}
 	*out = v;
-	return v != 0;
+	return true;
 }
 
 static int set_option(struct args *a, enum command_option option, const char *value,
@@ -99,8 +101,19 @@ static int set_option(struct args *a, enum command_option option, const char *va
 				      "no level '%.32s': say error, warn, info or debug", value);
 		break;
 	case OPTION_LINES:
-		if (!parse_number(value, &a->lines))
+		if (!parse_number(value, &a->lines) || !a->lines)
 			return refuse(why, ERR_INVALID, "-n wants a number of lines, not '%.32s'",
+				      value);
+		break;
+	case OPTION_LIVE:
+		a->live = true;
+		break;
+	case OPTION_KIND:
+		a->kinds = value;
+		break;
+	case OPTION_VCPU:
+		if (!parse_number(value, &a->vcpu))
+			return refuse(why, ERR_INVALID, "--vcpu wants a vCPU's number, not '%.32s'",
 				      value);
 		break;
 	}
@@ -204,11 +217,39 @@ static void offer_commands(const struct command_set *set, const char *typed,
 		offer(set->commands[i].name, typed, take, take_ctx);
 }
 
+/* Where the list of kinds begins whose end is being typed, at `word`; or NULL. */
+static const char *list_of_kinds(const struct command *c, const char *line, const char *word)
+{
+	static const char option[] = " --kind";
+	size_t len = sizeof(option) - 1;
+	const char *end = word; /* of the word before */
+
+	if (!(c->options & OPTION_KIND))
+		return NULL;
+	if (!strncmp(word, option + 1, len - 1) && word[len - 1] == '=')
+		return word + len;
+	while (end > line && end[-1] == ' ')
+		end--;
+	return (size_t)(end - line) > len && !strncmp(end - len, option, len) ? word : NULL;
+}
+
+/* Only the last one of the list. Returns where it begins. */
+static size_t offer_kinds(const struct command_set *set, const char *line, const char *list,
+			  lineedit_candidate *take, void *take_ctx)
+{
+	const char *comma = strrchr(list, ','), *last = comma ? comma + 1 : list, *name;
+
+	for (unsigned i = 0; (name = set->kind_name(i)); i++)
+		offer(name, last, take, take_ctx);
+	return (size_t)(last - line);
+}
+
 size_t command_complete(void *ctx, const char *line, lineedit_candidate *take, void *take_ctx)
 {
 	const struct command_set *set = ctx;
 	size_t start = strlen(line), begin = 0, end;
 	const struct command *c;
+	const char *kinds;
 	char first[32];
 
 	while (start && line[start - 1] != ' ')
@@ -227,6 +268,9 @@ size_t command_complete(void *ctx, const char *line, lineedit_candidate *take, v
 	c = command_find(set, first);
 	if (!c)
 		return start;
+	kinds = list_of_kinds(c, line, line + start);
+	if (kinds)
+		return offer_kinds(set, line, kinds, take, take_ctx);
 	if (line[start] == '-') {
 		for (unsigned i = 0; i < ARRAY_SIZE(options); i++)
 			if (c->options & options[i].option)

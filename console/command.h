@@ -17,17 +17,22 @@ enum command_option {
 	OPTION_GENTLE = BIT32(1),   /* --gentle */
 	OPTION_LEVEL = BIT32(2),    /* --level error|warn|info|debug */
 	OPTION_LINES = BIT32(3),    /* -n NUMBER */
-	OPTION_PREVIOUS = BIT32(4), /* --previous */
-	OPTION_GUESTS = BIT32(5),   /* --guests */
+	OPTION_LIVE = BIT32(4),     /* --live */
+	OPTION_KIND = BIT32(5),     /* --kind KIND,KIND,... */
+	OPTION_VCPU = BIT32(6),     /* --vcpu NUMBER */
+	OPTION_PREVIOUS = BIT32(7), /* --previous */
+	OPTION_GUESTS = BIT32(8),   /* --guests */
 };
 
 /* A parsed line. Words point into the line's buffer. */
 struct args {
 	const char *word[ARGS_MAX_WORDS]; /* without the command and the options */
 	unsigned n;
-	bool json, gentle, previous, guests;
-	int level;      /* enum log_level; -1: not said */
-	uint32_t lines; /* 0: not said */
+	bool json, gentle, live, previous, guests;
+	int level;         /* enum log_level; -1: not said */
+	uint32_t lines;    /* 0: not said */
+	const char *kinds; /* NULL: not said */
+	uint32_t vcpu;
 };
 
 enum command_argument {
@@ -44,13 +49,14 @@ struct command {
 	void (*run)(const struct out *o, const struct args *a);
 	enum command_argument argument; /* what a word is, for completion */
 	uint8_t min_words, max_words;
-	uint8_t options; /* enum command_option */
+	uint16_t options; /* enum command_option */
 };
 
 struct command_set {
 	const struct command *commands;
 	unsigned n;
 	const char *(*guest_name)(unsigned i); /* of the i-th guest; NULL: there are no more */
+	const char *(*kind_name)(unsigned i);  /* of exits, likewise */
 };
 
 /* Splits a line into words, in place: blanks separate; '...' and "..." keep blanks, a backslash

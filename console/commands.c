@@ -55,6 +55,10 @@ static const struct command table[] = {
 	 "stats web", cmd_stats, ARGUMENT_GUEST, 1, 1, OPTION_JSON},
 	{"stop", "GUEST [--gentle]", "switch a guest off at once, or press its power button (--gentle)",
 	 "stop web --gentle", cmd_stop, ARGUMENT_GUEST, 1, 1, OPTION_GENTLE},
+	{"trace", "GUEST [-n EXITS] [--live] [--kind KIND,...] [--vcpu NUMBER] [--json]",
+	 "show a guest's last exits, or those that come (--live), decoded",
+	 "trace web --live --kind io,msr", cmd_trace, ARGUMENT_GUEST, 1, 1,
+	 OPTION_JSON | OPTION_LINES | OPTION_LIVE | OPTION_KIND | OPTION_VCPU},
 	{"version", "[--json]", "show what is running",
 	 "version", cmd_version, ARGUMENT_NONE, 0, 0, OPTION_JSON},
 };
@@ -69,10 +73,16 @@ static const char *nth_guest(unsigned i)
 	return vm ? guest_name(vm) : NULL;
 }
 
+static const char *nth_kind(unsigned i)
+{
+	return i < EXIT_KIND_COUNT ? exit_kind_name((enum exit_kind)i) : NULL;
+}
+
 const struct command_set commands = {
 	.commands = table,
 	.n = ARRAY_SIZE(table),
 	.guest_name = nth_guest,
+	.kind_name = nth_kind,
 };
 
 static void cmd_help(const struct out *o, const struct args *a)

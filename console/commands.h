@@ -7,7 +7,15 @@
 
 #include "console/command.h"
 
+struct vm;
+
 extern const struct command_set commands;
+
+struct guest_view;
+struct json_out;
+
+/* Keys of an object: what a guest holds of the machine's memory, and may hold. */
+void guest_shares_json(struct json_out *j, const struct guest_view *v);
 
 /* cmd_guest.c */
 void cmd_list(const struct out *o, const struct args *a);
@@ -23,6 +31,11 @@ void cmd_screen(const struct out *o, const struct args *a);
 void cmd_serial(const struct out *o, const struct args *a);
 void cmd_crash(const struct out *o, const struct args *a);
 void cmd_stats(const struct out *o, const struct args *a);
+/* The guest that the first word names; or says which there are and answers NULL. */
+struct vm *named(const struct out *o, const struct args *a);
+
+/* cmd_trace.c */
+void cmd_trace(const struct out *o, const struct args *a);
 
 /* cmd_host.c */
 void cmd_cpus(const struct out *o, const struct args *a);

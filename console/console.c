@@ -31,9 +31,11 @@
 
 /* A source writes while at most so many bytes wait in the UART's ring: the shell may when the
  * others may not, so that a talkative guest cannot shut the administrator out. */
-#define GUEST_WAITING 1024
-#define LOG_WAITING   (4 * KIB)
-#define SHELL_WAITING (16 * KIB)
+#define GUEST_BACKLOG 1024
+#define LOG_BACKLOG   (4 * KIB)
+#define SHELL_BACKLOG (16 * KIB)
+
+#define TASK_STEPS 64 /* of a command's task in one round */
 
 #define TICK        (10 * NS_PER_MS)
 #define PATIENCE    (200 * NS_PER_MS) /* for the end of a guest's control sequence */
@@ -58,11 +60,13 @@ static struct {
 	struct timer tick;
 	uint64_t now; /* of this round, in ns */
 
-	const struct console_job *job; /* a command that goes on, or NULL */
 	struct vm *attached;
 	struct vm *attach_first; /* the configuration's guest, until it was attached */
 	struct vm *turn;         /* whose output is looked for next */
 	struct vm *left;         /* left by the byte before: Ctrl-] again sends one */
+
+	const struct console_task *task; /* what a command left to be done, or NULL */
+	bool task_first;                 /* it writes before the guests do, in every other round */
 
 	bool held; /* an input byte that was read and not used yet */
 	uint8_t held_byte;
@@ -123,7 +127,7 @@ static void print_log(void)
 {
 	static struct log_line line; /* large for a stack */
 
-	while (room_for(LOG_WAITING) && may_interrupt()) {
+	while (room_for(LOG_BACKLOG) && may_interrupt()) {
 		switch (log_read(&console_log.cursor, &line)) {
 		case LOG_READ_LINE:
 			if (line.level <= console_log.level)
@@ -214,7 +218,7 @@ static void drain_guests(void)
 {
 	struct vm *vm = con.turn ? con.turn : guest_next(NULL), *silent_since = NULL;
 
-	while (vm && vm != silent_since && room_for(GUEST_WAITING)) {
+	while (vm && vm != silent_since && room_for(GUEST_BACKLOG)) {
 		if (drain_one(vm))
 			silent_since = NULL;
 		else if (!silent_since)
@@ -224,7 +228,7 @@ static void drain_guests(void)
 	for (vm = guest_next(NULL); vm; vm = guest_next(vm)) {
 		struct guest_slot *slot = vm != con.attached && on_console(vm) ? slot_of(vm) : NULL;
 
-		if (slot && room_for(GUEST_WAITING) && may_interrupt())
+		if (slot && room_for(GUEST_BACKLOG) && may_interrupt())
 			guest_lines_tick(&slot->lines, con.now, show_guest_line, vm);
 	}
 }
@@ -277,15 +281,23 @@ static void attach(struct vm *vm, const char *remark)
 	show_current_line(vm);
 }
 
+/* It runs, or will go on by itself or by a command. */
+static bool is_attachable(const struct guest_view *v)
+{
+	return v->state == GUEST_RUNNING || v->state == GUEST_PAUSED || v->state == GUEST_WAITING;
+}
+
 int console_attach(struct vm *vm, struct reason *why)
 {
 	struct guest_view v;
 
 	guest_look(vm, &v);
-	if (v.state != GUEST_RUNNING && v.state != GUEST_PAUSED)
+	if (!is_attachable(&v))
 		return refuse(why, ERR_STATE, "guest '%s' is %s: start it first", v.name,
 			      guest_state_name(v.state));
-	attach(vm, v.state == GUEST_PAUSED ? ", which is paused" : "");
+	attach(vm, v.state == GUEST_PAUSED    ? ", which is paused"
+		   : v.state == GUEST_WAITING ? ", which waits to restart"
+					      : "");
 	return 0;
 }
 
@@ -321,7 +333,7 @@ static void notice_end(void)
 	uint8_t byte;
 
 	guest_look(con.attached, &v);
-	if (v.state == GUEST_RUNNING || v.state == GUEST_PAUSED || !room_for(LOG_WAITING))
+	if (is_attachable(&v) || !room_for(LOG_BACKLOG))
 		return;
 	if (guest_read(con.attached, &byte, 1)) {
 		terminal_guest_bytes(&con.term, &byte, 1);
@@ -405,7 +417,7 @@ static bool attached_byte(uint8_t c)
 
 static void show_prompt(void)
 {
-	if (con.attached || con.edit.shown || con.job)
+	if (con.attached || con.edit.shown || con.task)
 		return;
 	if (con.bytes_lost) {
 		con.bytes_lost = 0;
@@ -422,13 +434,6 @@ static void shell_byte(uint8_t c)
 
 	con.left = NULL;
 	forget_first();
-	if (con.job) {
-		if (c == CTRL_C) {
-			con.job->cancel(&con.text);
-			con.job = NULL;
-		}
-		return;
-	}
 	if (c == CTRL_LEAVE) { /* twice: it was meant for the guest */
 		if (left && !console_attach(left, NULL))
 			guest_write(left, &c, 1);
@@ -441,40 +446,71 @@ static void shell_byte(uint8_t c)
 	lineedit_next(&con.edit);
 }
 
+/* ---- what a command left to be done ---- */
+
+void console_begin(const struct console_task *task)
+{
+	con.task = task;
+	con.task_first = false;
+}
+
+static void end_task(void)
+{
+	const struct console_task *task = con.task;
+
+	con.task = NULL;
+	task->end(&con.text);
+}
+
+/* Only so much that guests and log lines find room beside it. */
+static void work_on_task(void)
+{
+	enum console_step did = STEP_MORE;
+
+	if (con.task && con.task->round)
+		con.task->round();
+	for (unsigned i = 0; con.task && did == STEP_MORE && i < TASK_STEPS; i++) {
+		if (!room_for(GUEST_BACKLOG))
+			return;
+		did = con.task->step(&con.text);
+		if (did == STEP_DONE)
+			end_task();
+	}
+}
+
+/* A byte that comes while a task is not done; false when it has to wait. */
+static bool task_byte(uint8_t c)
+{
+	if (c != CTRL_C && !con.task->any_key) {
+		hold_byte(c);
+		return false;
+	}
+	end_task();
+	return true;
+}
+
+/* False when it cannot be used now. */
+static bool take_byte(uint8_t c)
+{
+	if (con.task)
+		return task_byte(c);
+	if (con.attached)
+		return attached_byte(c);
+	shell_byte(c);
+	return true;
+}
+
 static void take_input(void)
 {
 	uint8_t c;
 
-	while ((con.attached || room_for(SHELL_WAITING)) && next_byte(&c)) {
+	while ((con.attached || room_for(SHELL_BACKLOG)) && next_byte(&c)) {
 		con.input_at = con.now;
-		if (!con.attached)
-			shell_byte(c);
-		else if (!attached_byte(c))
+		if (!take_byte(c))
 			break;
 	}
 	if (con.now - con.input_at >= LONE_ESC)
 		lineedit_timeout(&con.edit);
-}
-
-/* ---- commands that go on ---- */
-
-void console_run_job(const struct console_job *job)
-{
-	con.job = job;
-}
-
-static void wake(void)
-{
-	cpu_request(percpus[0], CORE_CONSOLE);
-}
-
-static void work_on_job(void)
-{
-	if (!con.job || !room_for(SHELL_WAITING))
-		return;
-	if (!con.job->step(&con.text))
-		con.job = NULL;
-	wake();
 }
 
 /* ---- rounds ---- */
@@ -484,13 +520,16 @@ void console_poll(void)
 	con.now = uptime_ns();
 	uart_poll();
 	attach_first();
+	con.task_first = !con.task_first;
+	if (con.task_first)
+		work_on_task();
 	drain_guests();
 	print_log(); /* after what led to it */
+	work_on_task();
 	take_input();
-	work_on_job();
 	if (con.attached)
 		notice_end();
-	if (room_for(SHELL_WAITING))
+	if (room_for(SHELL_BACKLOG))
 		show_prompt();
 	uart_poll();
 }
@@ -501,7 +540,7 @@ static void flush_guests(void)
 	attach_first();
 	drain_guests();
 	for (unsigned i = 0; i < ARRAY_SIZE(con.slots); i++)
-		if (con.slots[i].vm && room_for(GUEST_WAITING))
+		if (con.slots[i].vm && room_for(GUEST_BACKLOG))
 			guest_lines_end(&con.slots[i].lines, show_guest_line, con.slots[i].vm);
 	if (con.attached)
 		notice_end();
@@ -525,6 +564,11 @@ void console_flush(void)
 		uart_poll();
 		cpu_pause();
 	}
+}
+
+static void wake(void)
+{
+	cpu_request(percpus[0], CORE_CONSOLE);
 }
 
 static void tick(struct timer *t)

@@ -37,16 +37,29 @@ void console_poll(void);
  * and not on a UART that stops taking it. During boot, and before the machine ends. */
 void console_flush(void);
 
-/* A command whose answer takes many rounds. While it goes on there is no prompt, Ctrl-C ends it,
- * and everything else goes on. `step` writes a piece, at most 64 KiB; false: that was the last. */
-struct console_job {
-	bool (*step)(const struct out *o);
-	void (*cancel)(const struct out *o);
-};
-void console_run_job(const struct console_job *job);
-
 /* Attaches the terminal to a running or paused guest's serial port. ERR_STATE with a sentence. */
 int console_attach(struct vm *vm, struct reason *why);
+
+/*
+ * A command whose answer is long, or does not end by itself: it is written in pieces between the
+ * console's other work, and the prompt comes when it is done. Ctrl-C ends it; what is typed besides
+ * waits for the shell, or, with `any_key`, ends it too.
+ */
+enum console_step {
+	STEP_MORE, /* wrote something */
+	STEP_WAIT, /* nothing for now */
+	STEP_DONE,
+};
+
+struct console_task {
+	void (*round)(void); /* first in each round, even if there is no room; or NULL */
+	enum console_step (*step)(const struct out *o); /* one line or so */
+	void (*end)(const struct out *o);               /* once, however it ended */
+	bool any_key;
+};
+
+/* Called by a command, which then returns. */
+void console_begin(const struct console_task *task);
 
 /* How far the log was printed, and up to which level (for console_emergency). */
 struct console_log {

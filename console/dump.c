@@ -245,8 +245,10 @@ bool dump_step(const struct out *o)
 	return false;
 }
 
-void dump_cancel(const struct out *o)
+void dump_end(const struct out *o)
 {
+	if (!d.active)
+		return;
 	out_text(o, "skerry: the dump was stopped; what came so far can be read\n");
 	release();
 }

@@ -16,8 +16,8 @@ int dump_begin(const struct out *o, bool guests, struct reason *why);
 /* Writes the next piece, at most 64 KiB of text; false: that was the last. */
 bool dump_step(const struct out *o);
 
-/* Ends it before its time. */
-void dump_cancel(const struct out *o);
+/* After the last piece, or before it: then it says so. */
+void dump_end(const struct out *o);
 
 /* After a panic: all of it, by console_emergency. The other cores have stopped. */
 void dump_emergency(const struct trap_frame *f);

@@ -41,7 +41,7 @@ static void line(struct armour *a, char mark, const uint8_t *bytes, size_t n)
 	size_t len = (size_t)snprintf(text, sizeof(text), "%c%06x ", mark, a->lines++ & 0xffffff);
 
 	len += base64(bytes, n, text + len);
-	snprintf(text + len, sizeof(text) - len, " %08x\n", crc32(0, text, len));
+	snprintf(text + len, sizeof(text) - len, " %08x\n", crc32_of(0, text, len));
 	out_text(a->out, text);
 }
 
@@ -54,7 +54,7 @@ void armour_record(struct armour *a, uint64_t offset, const uint8_t *content, ui
 	put_le64(first, offset);
 	put_le32(first + 8, len);
 	put_le32(first + 12, packed_len);
-	put_le32(first + 16, crc32(0, content, len));
+	put_le32(first + 16, crc32_of(0, content, len));
 	memcpy(first + ARMOUR_HEADER, packed, taken);
 	line(a, '@', first, ARMOUR_HEADER + taken);
 	while (taken < packed_len) {

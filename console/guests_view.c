@@ -14,7 +14,8 @@
 _Static_assert((int)GUEST_CREATED == (int)VM_CREATED && (int)GUEST_RUNNING == (int)VM_RUNNING &&
 		       (int)GUEST_PAUSED == (int)VM_PAUSED &&
 		       (int)GUEST_STOPPED == (int)VM_STOPPED &&
-		       (int)GUEST_CRASHED == (int)VM_CRASHED,
+		       (int)GUEST_CRASHED == (int)VM_CRASHED &&
+		       (int)GUEST_WAITING == (int)VM_WAITING,
 	       "the same states in the same order");
 
 struct vm *guest_next(struct vm *prev)
@@ -40,7 +41,8 @@ const char *guest_state_name(enum guest_state state)
 static uint32_t cpu_of(const struct vcpu *v)
 {
 	for (uint32_t i = 0; i < n_cpus; i++)
-		if (__atomic_load_n(&percpus[i]->vcpu, __ATOMIC_RELAXED) == v)
+		if (__atomic_load_n(&percpus[i]->vcpu, __ATOMIC_RELAXED) == v &&
+		    __atomic_load_n(&v->running_since, __ATOMIC_RELAXED))
 			return i;
 	return GUEST_NO_CPU;
 }
@@ -52,6 +54,15 @@ void guest_look(struct vm *vm, struct guest_view *out)
 	out->state = (enum guest_state)vm->state;
 	out->memory = vm->config->memory;
 	out->overhead = vm->has_resources ? vm->overhead : 0;
+	out->limit = vm->config->limit;
+	out->reserve = vm->quota.reserve * PAGE_SIZE;
+	out->affinity = vm->config->affinity;
+	out->on_crash = vm->config->on_crash;
+	out->on_reset = vm->config->on_reset;
+	out->held = vm->quota.held * PAGE_SIZE;
+	out->restarts = vm->resets;
+	if (vm->state == VM_WAITING)
+		out->restart_in_ns = vm->restart_at - MIN(vm->restart_at, uptime_ns());
 	out->vcpus = vm->config->vcpus;
 	out->has_status = vm->has_status;
 	out->status = vm->status;
@@ -96,6 +107,48 @@ int guest_stats(struct vm *vm, unsigned vcpu, struct guest_stats *out)
 	out->run_ns = tsc_to_ns(vcpu_run_ticks(v));
 	out->injected = v->injected;
 	return 0;
+}
+
+static struct vcpu *vcpu_of(struct vm *vm, unsigned vcpu)
+{
+	return vcpu < vm->n_vcpus ? vm->vcpus[vcpu] : NULL;
+}
+
+int guest_exits(struct vm *vm, unsigned vcpu, uint64_t *from, struct guest_exit *out, unsigned n,
+		uint64_t *lost)
+{
+	static struct exit_record records[EXIT_RING_SIZE]; /* large for a stack */
+	const struct vcpu *v = vcpu_of(vm, vcpu);
+	unsigned got;
+
+	if (!v)
+		return ERR_NOT_FOUND;
+	got = exit_ring_read(&v->ring, from, records, MIN(n, EXIT_RING_SIZE), lost);
+	for (unsigned i = 0; i < got; i++) {
+		uint64_t tsc = exit_record_tsc(&records[i]);
+
+		out[i] = (struct guest_exit){
+			.number = *from - got + i,
+			.time_ns = tsc_uptime_ns(tsc - (uint64_t)v->sched.cpu->tsc_skew),
+			.record = records[i],
+		};
+	}
+	return (int)got;
+}
+
+int guest_exits_end(struct vm *vm, unsigned vcpu, uint64_t *next)
+{
+	const struct vcpu *v = vcpu_of(vm, vcpu);
+
+	if (!v)
+		return ERR_NOT_FOUND;
+	*next = __atomic_load_n(&v->ring.next, __ATOMIC_RELAXED);
+	return 0;
+}
+
+const char *guest_symbol(struct vm *vm, uint64_t rip, char *buf, size_t size)
+{
+	return vm_symbol(vm, rip, buf, size);
 }
 
 int guest_screen(struct vm *vm, char out[SCREEN_ROWS * SCREEN_COLUMNS])
@@ -175,7 +228,7 @@ int guest_crash(struct vm *vm, void (*line)(void *ctx, const char *text), void *
 	for (unsigned i = 0; i < VM_MAX_VCPUS; i++) {
 		if (!vm->crash[i].there)
 			continue;
-		crash_print(&vm->crash[i], line, ctx);
+		crash_print(vm, &vm->crash[i], line, ctx);
 		err = 0;
 	}
 	return err;

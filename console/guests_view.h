@@ -8,6 +8,7 @@
 #include "arch/x86/cpu.h"
 #include "arch/x86/hv.h"
 #include "guests/config.h"
+#include "guests/exit_ring.h"
 #include "lib/reason.h"
 #include "lib/types.h"
 
@@ -19,6 +20,7 @@ enum guest_state {
 	GUEST_PAUSED,
 	GUEST_STOPPED,
 	GUEST_CRASHED,
+	GUEST_WAITING, /* boots again by itself soon */
 };
 
 #define GUEST_VIEW_VCPUS 16 /* vCPUs whose core is shown */
@@ -28,6 +30,12 @@ struct guest_view {
 	char name[CONFIG_NAME_MAX];
 	enum guest_state state;
 	uint64_t memory, overhead; /* bytes: RAM, and what the guest costs beyond it */
+	uint64_t limit, reserve;   /* bytes; limit CONFIG_NO_LIMIT: none */
+	struct cpu_set affinity;
+	enum config_then on_crash, on_reset;
+	uint64_t held;          /* bytes of the machine's memory that it has now */
+	uint64_t restarts;      /* since it was made known */
+	uint64_t restart_in_ns; /* GUEST_WAITING: until it boots again */
 	uint32_t vcpus;
 	bool has_status; /* it ended itself by the debug-exit port */
 	uint32_t status;
@@ -71,6 +79,24 @@ int guest_act(struct vm *vm, enum guest_action action, struct reason *why);
 
 /* ERR_NOT_FOUND beyond the last vCPU. */
 int guest_stats(struct vm *vm, unsigned vcpu, struct guest_stats *out);
+
+/* One exit of a vCPU. */
+struct guest_exit {
+	uint64_t number;  /* counted from the vCPU's first */
+	uint64_t time_ns; /* since the machine was started, as in the log */
+	struct exit_record record;
+};
+
+/* The exits from number *from on that are kept, at most `n`, oldest first: how many, or
+ * ERR_NOT_FOUND where there is no such vCPU. *lost is how many from there on were overwritten;
+ * *from becomes the number behind the last one. The guest goes on meanwhile. */
+int guest_exits(struct vm *vm, unsigned vcpu, uint64_t *from, struct guest_exit *out, unsigned n,
+		uint64_t *lost);
+/* The number of the next exit, or ERR_NOT_FOUND. */
+int guest_exits_end(struct vm *vm, unsigned vcpu, uint64_t *next);
+
+/* The guest's function at `rip`, such as "main+0x12", or NULL. Returns buf. */
+const char *guest_symbol(struct vm *vm, uint64_t rip, char *buf, size_t size);
 
 /* The characters of the VGA text screen, row after row. ERR_NOT_FOUND while there is no RAM. */
 int guest_screen(struct vm *vm, char out[SCREEN_ROWS * SCREEN_COLUMNS]);

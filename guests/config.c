@@ -94,11 +94,12 @@ static bool take_bool(struct parse *p, const char *key, unsigned t, bool *v)
 	return true;
 }
 
-/* One of `n` words; its index goes to `v`. */
+/* One of `n` words, at least two; its index goes to `v`. */
 static bool take_word(struct parse *p, const char *key, unsigned t, const char *const *words,
 		      unsigned n, unsigned *v)
 {
-	char text[32];
+	char text[32], list[128] = "";
+	size_t len = 0;
 
 	if (!need(p, key, t, JSON_STRING))
 		return false;
@@ -108,7 +109,13 @@ static bool take_word(struct parse *p, const char *key, unsigned t, const char *
 			return true;
 		}
 	}
-	return bad(p, key, "\"%s\" or \"%s\" is right", words[0], words[1]);
+	for (unsigned i = 0; i < n && len < sizeof(list); i++)
+		len += (size_t)snprintf(list + len, sizeof(list) - len, "%s\"%s\"",
+					!i           ? ""
+					: i == n - 1 ? " or "
+						     : ", ",
+					words[i]);
+	return bad(p, key, "%s is right", list);
 }
 
 static bool is_letter(char c)
@@ -193,7 +200,8 @@ static bool take_name(struct parse *p, const struct key *key, unsigned t)
 	return true;
 }
 
-static bool take_memory(struct parse *p, const struct key *key, unsigned t)
+/* A size in bytes, from MEMORY_MIN to MEMORY_MAX. */
+static bool take_size(struct parse *p, const struct key *key, unsigned t, uint64_t *size)
 {
 	char text[16];
 	uint64_t v = 0, unit = 0;
@@ -224,7 +232,73 @@ static bool take_memory(struct parse *p, const struct key *key, unsigned t)
 		return bad(p, key->name, "%s is impossible: 2M to 1024G are right", text);
 	if (v * unit % MEMORY_STEP)
 		return bad(p, key->name, "%s is not a multiple of 2M", text);
-	p->guest->memory = v * unit;
+	*size = v * unit;
+	return true;
+}
+
+static bool take_memory(struct parse *p, const struct key *key, unsigned t)
+{
+	return take_size(p, key, t, &p->guest->memory);
+}
+
+static bool take_limit(struct parse *p, const struct key *key, unsigned t)
+{
+	return take_size(p, key, t, &p->guest->limit);
+}
+
+static bool take_reserve(struct parse *p, const struct key *key, unsigned t)
+{
+	return take_size(p, key, t, &p->guest->reserve);
+}
+
+static bool take_affinity(struct parse *p, const struct key *key, unsigned t)
+{
+	char text[CONFIG_STRING_MAX];
+
+	if (!take_string(p, key->name, t, text, sizeof(text)))
+		return false;
+	if (!cpu_set_parse(text, &p->guest->affinity))
+		return bad(
+			p, key->name,
+			"\"%s\" is no list of CPUs: ascending numbers below %d and ranges, such as "
+			"\"0,2-3\", are right",
+			text, MAX_CPUS);
+	return true;
+}
+
+static bool take_then(struct parse *p, const struct key *key, unsigned t, enum config_then *then)
+{
+	static const char *const words[] = {
+		[THEN_STOP] = "stop",
+		[THEN_RESTART] = "restart",
+	};
+	unsigned v;
+
+	if (!take_word(p, key->name, t, words, ARRAY_SIZE(words), &v))
+		return false;
+	*then = (enum config_then)v;
+	return true;
+}
+
+static bool take_on_crash(struct parse *p, const struct key *key, unsigned t)
+{
+	return take_then(p, key, t, &p->guest->on_crash);
+}
+
+static bool take_on_reset(struct parse *p, const struct key *key, unsigned t)
+{
+	return take_then(p, key, t, &p->guest->on_reset);
+}
+
+/* What no key can judge alone. */
+static bool check_sizes(struct parse *p)
+{
+	const struct guest_config *g = p->guest;
+
+	if (g->limit < g->memory)
+		return bad(p, "limit", "it is less than the guest's memory");
+	if (g->reserve > g->limit)
+		return bad(p, "reserve", "it is more than the limit");
 	return true;
 }
 
@@ -285,9 +359,41 @@ static bool take_initrd(struct parse *p, const struct key *key, unsigned t)
 	return take_module(p, key->name, t, p->guest->initrd);
 }
 
+static bool take_module_file(struct parse *p, const struct key *key, unsigned t)
+{
+	return take_module(p, key->name, t, p->guest->modules[p->guest->n_modules].file);
+}
+
+static bool take_module_string(struct parse *p, const struct key *key, unsigned t)
+{
+	struct config_module *m = &p->guest->modules[p->guest->n_modules];
+
+	return take_string(p, key->name, t, m->string, sizeof(m->string));
+}
+
+/* One of a list: the file's string, which the guest is told too, or an object that says both. */
+static bool take_listed_module(struct parse *p, const char *key, unsigned t)
+{
+	static const struct key keys[] = {
+		{"boot.modules.file", true, take_module_file},
+		{"boot.modules.string", true, take_module_string},
+	};
+	struct config_module *m = &p->guest->modules[p->guest->n_modules];
+
+	if (json_kind(t) == JSON_OBJECT) {
+		if (!take_object(p, "boot.modules.", t, keys, ARRAY_SIZE(keys)))
+			return false;
+	} else {
+		if (!take_module(p, key, t, m->file))
+			return false;
+		memcpy(m->string, m->file, sizeof(m->string));
+	}
+	p->guest->n_modules++;
+	return true;
+}
+
 static bool take_modules(struct parse *p, const struct key *key, unsigned t)
 {
-	struct guest_config *g = p->guest;
 	unsigned e = json_first(t);
 
 	if (!need(p, key->name, t, JSON_ARRAY))
@@ -296,10 +402,24 @@ static bool take_modules(struct parse *p, const struct key *key, unsigned t)
 		return bad(p, key->name, "there are %u: at most %d are possible", json_count(t),
 			   CONFIG_MAX_MODULES);
 	for (unsigned i = 0; i < json_count(t); i++, e = json_next(e)) {
-		if (!take_module(p, key->name, e, g->modules[i]))
+		if (!take_listed_module(p, key->name, e))
 			return false;
-		g->n_modules++;
 	}
+	return true;
+}
+
+static bool take_entry(struct parse *p, const struct key *key, unsigned t)
+{
+	static const char *const words[] = {
+		[LINUX_ENTRY_AUTO] = "auto",
+		[LINUX_ENTRY_32] = "32",
+		[LINUX_ENTRY_64] = "64",
+	};
+	unsigned v;
+
+	if (!take_word(p, key->name, t, words, ARRAY_SIZE(words), &v))
+		return false;
+	p->guest->entry = (enum linux_entry)v;
 	return true;
 }
 
@@ -308,11 +428,17 @@ static bool take_cmdline(struct parse *p, const struct key *key, unsigned t)
 	return take_string(p, key->name, t, p->guest->cmdline, sizeof(p->guest->cmdline));
 }
 
+static bool take_firmware(struct parse *p, const struct key *key, unsigned t)
+{
+	return take_module(p, key->name, t, p->guest->firmware);
+}
+
 static bool take_boot(struct parse *p, const struct key *key, unsigned t)
 {
 	static const struct key linux_keys[] = {
 		{"boot.linux", true, take_kernel},
 		{"boot.initrd", false, take_initrd},
+		{"boot.entry", false, take_entry},
 		{"boot.cmdline", false, take_cmdline},
 	};
 	static const struct key multiboot_keys[] = {
@@ -320,18 +446,75 @@ static bool take_boot(struct parse *p, const struct key *key, unsigned t)
 		{"boot.modules", false, take_modules},
 		{"boot.cmdline", false, take_cmdline},
 	};
-	bool is_linux, is_multiboot;
+	static const struct key pvh_keys[] = {
+		{"boot.pvh", true, take_kernel},
+		{"boot.modules", false, take_modules},
+		{"boot.cmdline", false, take_cmdline},
+	};
+	static const struct key firmware_keys[] = {
+		{"boot.firmware", true, take_firmware},
+		{"boot.kernel", false, take_kernel},
+		{"boot.initrd", false, take_initrd},
+		{"boot.cmdline", false, take_cmdline},
+	};
+	static const struct {
+		const char *name;
+		const struct key *keys;
+		unsigned n;
+	} kinds[] = {
+		[BOOT_LINUX] = {"linux", linux_keys, ARRAY_SIZE(linux_keys)},
+		[BOOT_MULTIBOOT] = {"multiboot", multiboot_keys, ARRAY_SIZE(multiboot_keys)},
+		[BOOT_PVH] = {"pvh", pvh_keys, ARRAY_SIZE(pvh_keys)},
+		[BOOT_FIRMWARE] = {"firmware", firmware_keys, ARRAY_SIZE(firmware_keys)},
+	};
+	unsigned found = 0, kind = 0;
 
 	if (!need(p, key->name, t, JSON_OBJECT))
 		return false;
-	is_linux = json_find(t, "linux") != 0;
-	is_multiboot = json_find(t, "multiboot") != 0;
-	if (is_linux == is_multiboot)
-		return bad(p, key->name, "exactly one of \"linux\" and \"multiboot\" is right");
-	p->guest->boot = is_linux ? BOOT_LINUX : BOOT_MULTIBOOT;
-	if (is_linux)
-		return take_object(p, "boot.", t, linux_keys, ARRAY_SIZE(linux_keys));
-	return take_object(p, "boot.", t, multiboot_keys, ARRAY_SIZE(multiboot_keys));
+	for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++) {
+		if (json_find(t, kinds[i].name)) {
+			kind = i;
+			found++;
+		}
+	}
+	if (found != 1)
+		return bad(p, key->name,
+			   "exactly one of \"linux\", \"multiboot\", \"pvh\" and \"firmware\" is "
+			   "right");
+	p->guest->boot = (enum config_boot)kind;
+	if (!take_object(p, "boot.", t, kinds[kind].keys, kinds[kind].n))
+		return false;
+	if (kind == BOOT_FIRMWARE && !p->guest->kernel[0] &&
+	    (p->guest->initrd[0] || p->guest->cmdline[0]))
+		return bad(p, key->name, "an initrd and a command line need a \"kernel\"");
+	return true;
+}
+
+/* Names of files and the modules that they are. */
+static bool take_fw_cfg(struct parse *p, const struct key *key, unsigned t)
+{
+	struct guest_config *g = p->guest;
+	unsigned k = json_first(t);
+
+	if (!need(p, key->name, t, JSON_OBJECT))
+		return false;
+	if (json_count(t) > CONFIG_MAX_FW_FILES)
+		return bad(p, key->name, "there are %u: at most %d are possible", json_count(t),
+			   CONFIG_MAX_FW_FILES);
+	for (unsigned i = 0; i < json_count(t); i++, k = json_next(k + 1)) {
+		if (!take_string(p, key->name, k, g->fw_name[i], VFWCFG_NAME_MAX))
+			return false;
+		if (!g->fw_name[i][0])
+			return bad(p, key->name, "a file needs a name");
+		for (unsigned j = 0; j < i; j++) {
+			if (!strcmp(g->fw_name[i], g->fw_name[j]))
+				return bad(p, key->name, "%s is there twice", g->fw_name[i]);
+		}
+		if (!take_module(p, key->name, k + 1, g->fw_file[i]))
+			return false;
+		g->n_fw_files++;
+	}
+	return true;
 }
 
 static bool take_debug_exit(struct parse *p, const struct key *key, unsigned t)
@@ -339,10 +522,21 @@ static bool take_debug_exit(struct parse *p, const struct key *key, unsigned t)
 	return take_bool(p, key->name, t, &p->guest->debug_exit);
 }
 
+static bool take_symbols(struct parse *p, const struct key *key, unsigned t)
+{
+	return take_module(p, key->name, t, p->guest->symbols);
+}
+
+static bool take_test_device(struct parse *p, const struct key *key, unsigned t)
+{
+	return take_bool(p, key->name, t, &p->guest->test_device);
+}
+
 static bool take_devices(struct parse *p, const struct key *key, unsigned t)
 {
 	static const struct key keys[] = {
 		{"devices.debug_exit", false, take_debug_exit},
+		{"devices.test_device", false, take_test_device},
 	};
 
 	return need(p, key->name, t, JSON_OBJECT) &&
@@ -352,20 +546,27 @@ static bool take_devices(struct parse *p, const struct key *key, unsigned t)
 static bool take_guest(struct parse *p, unsigned t)
 {
 	static const struct key keys[] = {
-		{"name", true, take_name},        {"memory", true, take_memory},
-		{"vcpus", false, take_vcpus},     {"autostart", false, take_autostart},
-		{"serial", false, take_serial},   {"boot", true, take_boot},
-		{"devices", false, take_devices},
+		{"name", true, take_name},          {"memory", true, take_memory},
+		{"vcpus", false, take_vcpus},       {"autostart", false, take_autostart},
+		{"serial", false, take_serial},     {"boot", true, take_boot},
+		{"devices", false, take_devices},   {"limit", false, take_limit},
+		{"reserve", false, take_reserve},   {"affinity", false, take_affinity},
+		{"on_crash", false, take_on_crash}, {"on_reset", false, take_on_reset},
+		{"symbols", false, take_symbols},   {"fw_cfg", false, take_fw_cfg},
 	};
 
 	memset(p->guest, 0, sizeof(*p->guest));
 	p->guest->vcpus = 1;
+	p->guest->limit = CONFIG_NO_LIMIT;
+	p->guest->affinity = cpu_set_all();
+	p->guest->on_crash = THEN_STOP;
+	p->guest->on_reset = THEN_RESTART;
 	p->guest->autostart = true;
 	p->guest->serial = SERIAL_RING;
 	if (json_kind(t) != JSON_OBJECT)
 		return bad(p, NULL, "%s stands where %s is right", kind_name(json_kind(t)),
 			   kind_name(JSON_OBJECT));
-	return take_object(p, "", t, keys, ARRAY_SIZE(keys));
+	return take_object(p, "", t, keys, ARRAY_SIZE(keys)) && check_sizes(p);
 }
 
 /* ---- the whole ---- */

@@ -7,14 +7,19 @@
 #ifndef GUESTS_CONFIG_H
 #define GUESTS_CONFIG_H
 
+#include "guests/load.h"
+#include "guests/vdev/vfwcfg.h"
 #include "lib/reason.h"
 #include "lib/types.h"
+#include "sched/cpu_set.h"
 
-#define CONFIG_MAX_GUESTS  64
-#define CONFIG_MAX_MODULES 8   /* boot modules of one multiboot guest */
-#define CONFIG_NAME_MAX    32  /* with the ending zero */
-#define CONFIG_STRING_MAX  128 /* module strings, with the ending zero */
-#define CONFIG_CMDLINE_MAX 2048
+#define CONFIG_MAX_GUESTS   64
+#define CONFIG_MAX_MODULES  8   /* boot modules of one multiboot or PVH guest */
+#define CONFIG_MAX_FW_FILES 8   /* files that the administrator adds to fw_cfg */
+#define CONFIG_NAME_MAX     32  /* with the ending zero */
+#define CONFIG_STRING_MAX   128 /* module strings, with the ending zero */
+#define CONFIG_CMDLINE_MAX  2048
+#define CONFIG_NO_LIMIT     UINT64_MAX
 
 enum config_when_idle {
 	WHEN_IDLE_SHELL,
@@ -26,24 +31,50 @@ enum config_serial {
 	SERIAL_CONSOLE, /* also shown on the host's port while unattached, with the guest's name */
 };
 
+/* When the guest crashed, or reset itself. */
+enum config_then {
+	THEN_STOP,
+	THEN_RESTART,
+};
+
 enum config_boot {
 	BOOT_LINUX,
 	BOOT_MULTIBOOT,
+	BOOT_PVH,
+	BOOT_FIRMWARE,
+};
+
+/* A boot module that a guest is given. */
+struct config_module {
+	char file[CONFIG_STRING_MAX];   /* module string of the boot loader */
+	char string[CONFIG_STRING_MAX]; /* what the guest is told with it */
 };
 
 struct guest_config {
 	char name[CONFIG_NAME_MAX];
-	uint64_t memory; /* bytes, a multiple of 2 MiB */
+	uint64_t memory;         /* bytes, a multiple of 2 MiB */
+	uint64_t limit;          /* bytes of the machine's memory that it may cost at most */
+	uint64_t reserve;        /* bytes that are kept for it at all times; at most `limit` */
+	struct cpu_set affinity; /* CPUs that may run it */
 	uint32_t vcpus;
 	bool autostart;
+	enum config_then on_crash, on_reset;
 	enum config_serial serial;
 	enum config_boot boot;
-	char kernel[CONFIG_STRING_MAX]; /* module string of the bzImage or multiboot ELF */
-	char initrd[CONFIG_STRING_MAX]; /* empty: none */
-	char modules[CONFIG_MAX_MODULES][CONFIG_STRING_MAX];
+	char firmware[CONFIG_STRING_MAX]; /* module string of the ROM's image */
+	char kernel[CONFIG_STRING_MAX];   /* of the bzImage, multiboot or PVH kernel; with firmware
+					   * may be   empty */
+	char initrd[CONFIG_STRING_MAX];   /* of a bzImage; empty: none */
+	enum linux_entry entry;           /* of a bzImage */
+	struct config_module modules[CONFIG_MAX_MODULES];
 	uint32_t n_modules;
 	char cmdline[CONFIG_CMDLINE_MAX];
-	bool debug_exit; /* port 0xf4 is there */
+	char fw_name[CONFIG_MAX_FW_FILES][VFWCFG_NAME_MAX];   /* files of fw_cfg, ... */
+	char fw_file[CONFIG_MAX_FW_FILES][CONFIG_STRING_MAX]; /* and the modules that they are */
+	uint32_t n_fw_files;
+	bool debug_exit;                 /* port 0xf4 is there */
+	char symbols[CONFIG_STRING_MAX]; /* names of its functions; empty: none */
+	bool test_device;                /* the PCI test device is there */
 };
 
 struct config {

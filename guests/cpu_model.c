@@ -53,7 +53,8 @@
 #define EXT7_EDX_ALLOW B(8) /* invariant TSC */
 #define EXT8_EBX_ALLOW (B(0) /* CLZERO */ | B(12) /* IBPB */)
 
-#define XCR0_X87_SSE 3ull
+#define XSTATE_COMPACTION B(1) /* leaf 0Dh, subleaf 1, EAX: XSAVEC */
+#define XSTATE_ALIGNED    B(1) /* of a component, ECX: at 64 bytes in the compacted format */
 
 /* KVM's paravirtual leaves: CLOCKSOURCE2, a stable TSC, and no delay wanted after port accesses. */
 #define PV_FEATURES_EAX (B(1) | B(3) | B(24))
@@ -114,7 +115,9 @@ static void xstate_leaves(struct cpu_model *m, struct cpuid_regs (*cpuid)(uint32
 	m->xcr0 = host_xcr0;
 	m->xstate[0] =
 		(struct cpuid_regs){.eax = (uint32_t)m->xcr0, .edx = (uint32_t)(m->xcr0 >> 32)};
-	m->xstate[1].eax = cpuid(0xd, 1).eax & (B(0) /* XSAVEOPT */ | B(2) /* XGETBV 1 */);
+	/* not XSAVES: no supervisor component is offered, and VMX has a control for it */
+	m->xstate[1].eax =
+		cpuid(0xd, 1).eax & (B(0) /* XSAVEOPT */ | XSTATE_COMPACTION | B(2) /* XGETBV 1 */);
 	for (uint32_t i = 2; i < CPU_MODEL_XSTATE_LEAVES - 1; i++) {
 		if (m->xcr0 & BIT(i))
 			m->xstate[i] = cpuid(0xd, i);
@@ -213,6 +216,22 @@ uint32_t cpu_model_xsave_size(const struct cpu_model *m, uint64_t xcr0)
 	return size;
 }
 
+/* The same in the compacted format, where components that are off take no room (Intel SDM volume 1,
+ * "Extended Region of an XSAVE Area"). */
+static uint32_t compacted_size(const struct cpu_model *m, uint64_t xcr0)
+{
+	uint32_t size = 512 + 64;
+
+	for (unsigned i = 2; i < CPU_MODEL_XSTATE_LEAVES - 1; i++) {
+		if (!(xcr0 & m->xcr0 & BIT(i)))
+			continue;
+		if (m->xstate[i].ecx & XSTATE_ALIGNED)
+			size = ALIGN_UP(size, 64u);
+		size += m->xstate[i].eax;
+	}
+	return size;
+}
+
 static struct cpuid_regs topology(uint32_t subleaf, const struct cpuid_dynamic *d)
 {
 	struct cpuid_regs r = {.ecx = subleaf & 0xff, .edx = d->apic_id};
@@ -273,6 +292,8 @@ static struct cpuid_regs basic(const struct cpu_model *m, uint32_t leaf, uint32_
 		r = m->xstate[subleaf];
 		if (subleaf == 0 && m->xcr0)
 			r.ebx = cpu_model_xsave_size(m, d->xcr0);
+		else if (subleaf == 1 && (r.eax & XSTATE_COMPACTION))
+			r.ebx = compacted_size(m, d->xcr0);
 		return r;
 	default:
 		return r;

@@ -9,6 +9,52 @@
 
 #define MSR_X2APIC_EOI      0x80bu
 #define MSR_X2APIC_SELF_IPI 0x83fu
+#define OPCODE_HLT          0xf4
+
+/* ---- the exit ring ---- */
+
+/* To be filled with what the kind has, and committed before anything else is done for the exit. */
+static __force_inline struct exit_record *record(struct vcpu *v, enum exit_kind kind)
+{
+	struct exit_record *e = exit_ring_begin(&v->ring, kind, v->hv.rip);
+
+	rdtsc_halves(&e->tsc_low, &e->tsc_high);
+	v->exits[kind]++;
+	return e;
+}
+
+/* The kinds that are not frequent. */
+static void record_other(struct vcpu *v, const struct vm_exit *exit)
+{
+	struct exit_record *e = record(v, exit->kind);
+	const uint64_t *gpr = v->hv.gpr;
+
+	switch ((enum exit_kind)exit->kind) {
+	case EXIT_CONTROL_REG:
+		e->number = exit->control.cr;
+		e->flags = exit->control.write ? EXIT_CONTROL_WRITE : 0;
+		break;
+	case EXIT_XSETBV:
+		e->number = (uint32_t)gpr[GPR_RCX];
+		e->value = (uint32_t)gpr[GPR_RAX] | gpr[GPR_RDX] << 32;
+		break;
+	case EXIT_EXCEPTION:
+		e->number = exit->exception.vector;
+		e->flags = exit->exception.has_error ? EXIT_EXCEPTION_ERROR : 0;
+		e->value = exit->exception.error;
+		break;
+	case EXIT_REFUSED:
+		e->flags = exit->refused.protection ? EXIT_REFUSED_GP : 0;
+		break;
+	case EXIT_ENTRY_FAILED:
+	case EXIT_UNKNOWN:
+		e->value = exit->raw_code;
+		break;
+	default: /* the kind says all */
+		break;
+	}
+	exit_ring_commit(&v->ring);
+}
 
 /* ---- the instruction that exited ---- */
 
@@ -114,8 +160,12 @@ static __cold __noinline void cpuid_dynamic(struct vcpu *v)
 
 static __noinline enum run_outcome handle_cpuid(struct vcpu *v, const struct vm_exit *exit)
 {
+	struct exit_record *e = record(v, EXIT_CPUID);
 	const struct cpuid_regs *fixed;
 
+	e->number = (uint32_t)v->hv.gpr[GPR_RAX];
+	e->value = v->hv.gpr[GPR_RCX];
+	exit_ring_commit(&v->ring);
 	if (!skip(v, exit, INSN_CPUID))
 		return RUN_CONTINUE;
 	fixed = cpu_model_fixed(&v->vm->model, (uint32_t)v->hv.gpr[GPR_RAX]);
@@ -129,7 +179,7 @@ static __noinline enum run_outcome handle_cpuid(struct vcpu *v, const struct vm_
 /* A fault leaves RIP before the instruction, which was moved over already. */
 static __cold __noinline void refuse_msr(struct vcpu *v)
 {
-	v->hv.rip = v->ring[(v->ring_next - 1) % EXIT_RING_SIZE].rip;
+	v->hv.rip = exit_ring_last(&v->ring)->rip;
 	inject_gp(v);
 }
 
@@ -142,9 +192,13 @@ static inline void look_if_posted(struct vcpu *v)
 
 static __noinline enum run_outcome handle_rdmsr(struct vcpu *v, const struct vm_exit *exit)
 {
+	struct exit_record *e = record(v, EXIT_MSR);
 	uint32_t msr = (uint32_t)v->hv.gpr[GPR_RCX];
 	uint64_t value;
 
+	e->number = msr;
+	e->flags = 0;
+	exit_ring_commit(&v->ring);
 	if (!skip(v, exit, INSN_RDMSR))
 		return RUN_CONTINUE;
 	if (likely(msr == MSR_TSC_ADJUST)) { /* which Linux reads time and again */
@@ -182,9 +236,14 @@ static inline bool write_x2apic(struct vcpu *v, uint32_t msr, uint64_t value)
 
 static __noinline enum run_outcome handle_wrmsr(struct vcpu *v, const struct vm_exit *exit)
 {
+	struct exit_record *e = record(v, EXIT_MSR);
 	uint64_t *gpr = v->hv.gpr;
 	uint64_t value = (uint32_t)gpr[GPR_RAX] | gpr[GPR_RDX] << 32;
 
+	e->number = (uint32_t)gpr[GPR_RCX];
+	e->flags = EXIT_MSR_WRITE;
+	e->value = value;
+	exit_ring_commit(&v->ring);
 	if (!skip(v, exit, INSN_WRMSR))
 		return RUN_CONTINUE;
 	if (write_x2apic(v, (uint32_t)gpr[GPR_RCX], value))
@@ -199,7 +258,7 @@ static __noinline enum run_outcome handle_wrmsr(struct vcpu *v, const struct vm_
 
 /* ---- ports and device memory ---- */
 
-/* After a port access: a device may want to be called at another time now. */
+/* After an access: a device may want to be called at another time now. */
 static inline void after_io(struct vcpu *v, const struct machine *m)
 {
 	if (unlikely(m->deadline != v->machine_deadline)) {
@@ -275,6 +334,7 @@ static uint64_t mmio_read(void *ctx, struct gpa gpa, unsigned size)
 	spin_lock(&m->lock, LOCK_MACHINE);
 	value = machine_mmio_read(m, gpa.v, size);
 	spin_unlock(&m->lock, LOCK_MACHINE);
+	after_io(v, m);
 	return value;
 }
 
@@ -299,6 +359,7 @@ static void mmio_write(void *ctx, struct gpa gpa, unsigned size, uint64_t value)
 	spin_lock(&m->lock, LOCK_MACHINE);
 	machine_mmio_write(m, gpa.v, size, value);
 	spin_unlock(&m->lock, LOCK_MACHINE);
+	after_io(v, m);
 }
 
 static void segment(void *ctx, enum segment_index s, struct segment_state *out)
@@ -383,8 +444,12 @@ static void emulate_instruction(struct vcpu *v, const struct code_context *code,
 
 static __noinline enum run_outcome handle_io(struct vcpu *v, const struct vm_exit *exit)
 {
+	struct exit_record *e = record(v, EXIT_IO);
 	uint64_t *rax = &v->hv.gpr[GPR_RAX];
 
+	e->io = exit->io;
+	e->value = *rax;
+	exit_ring_commit(&v->ring);
 	if (unlikely(exit->io.flags & IO_STRING)) {
 		struct emul_port port = {
 			.port = exit->io.port, .size = exit->io.size, .in = exit->io.flags & IO_IN};
@@ -417,17 +482,24 @@ static __noinline enum run_outcome handle_io(struct vcpu *v, const struct vm_exi
 
 static __noinline enum run_outcome handle_memory(struct vcpu *v, const struct vm_exit *exit)
 {
+	struct exit_record *e = record(v, EXIT_MEMORY);
 	uint64_t gpa = exit->memory.gpa.v;
 
-	if (unlikely(gmem_ptr(&v->vm->mem, gpa, 1))) {
-		/* All RAM is mapped with all rights. One such fault may be a stale translation. */
+	e->flags = exit->memory.access | (exit->memory.delivery ? EXIT_MEMORY_DELIVERY : 0);
+	e->value = gpa;
+	exit_ring_commit(&v->ring);
+	if (unlikely(gmem_ptr(&v->vm->mem, gpa, 1)) &&
+	    !((exit->memory.access & ACCESS_WRITE) && gmem_is_rom(&v->vm->mem, gpa))) {
+		/* All RAM is mapped with all rights, ROM for all but writing. One such fault may be
+		 * a stale translation. */
 		v->hv.flush_wanted = true;
 		if (v->fault_gpa != gpa)
 			v->fault_repeats = 0;
 		v->fault_gpa = gpa;
 		if (++v->fault_repeats > 2)
 			vm_end(v->vm, VM_END_CRASH, 0,
-			       "a second-level fault at 0x%llx, which is RAM, came again and again",
+			       "a second-level fault at 0x%llx, which is RAM or ROM, came again "
+			       "and again",
 			       (unsigned long long)gpa);
 		return RUN_CONTINUE;
 	}
@@ -469,6 +541,20 @@ static void handle_xsetbv(struct vcpu *v, const struct vm_exit *exit)
 	xsetbv(0, value);
 }
 
+bool vcpu_pass_halt(struct vcpu *v)
+{
+	struct code_context code;
+	uint8_t bytes[INSN_BUFFER];
+	struct vcpu_event fault;
+
+	hv->get_code(&v->hv, &code);
+	if (code.cpl || (v->hv.rflags & (RFLAGS_TF | RFLAGS_RF)) ||
+	    !insn_fetch(&v->vm->mem, &code, bytes, 1, &fault) || bytes[0] != OPCODE_HLT)
+		return false;
+	finish(v, 1);
+	return true;
+}
+
 static enum run_outcome handle_halt(struct vcpu *v, const struct vm_exit *exit)
 {
 	if (!skip(v, exit, INSN_HLT))
@@ -487,6 +573,8 @@ static enum run_outcome handle_halt(struct vcpu *v, const struct vm_exit *exit)
  * is not called for, because the call reveals nothing. */
 static __noinline enum run_outcome handle_hypercall(struct vcpu *v, const struct vm_exit *exit)
 {
+	record(v, EXIT_HYPERCALL)->value = v->hv.gpr[GPR_RAX];
+	exit_ring_commit(&v->ring);
 	if (exit->hypercall.vmmcall ? !skip(v, exit, INSN_VMMCALL) : !skip(v, exit, INSN_VMCALL))
 		return RUN_CONTINUE;
 	v->hv.gpr[GPR_RAX] = (uint64_t)-1000;
@@ -515,6 +603,7 @@ static __noinline enum run_outcome handle_other(struct vcpu *v, const struct vm_
 {
 	unsigned length;
 
+	record_other(v, exit);
 	switch ((enum exit_kind)exit->kind) {
 	case EXIT_WINDOW:
 		v->look = true;

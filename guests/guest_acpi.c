@@ -9,6 +9,7 @@
 
 #include "dsdt.hex" /* dsdt_aml_code, compiled from guests/dsdt.asl */
 #include "guests/board.h"
+#include "guests/vdev/vhpet.h"
 #include "lib/le.h"
 
 /* Header of a system description table. */
@@ -78,6 +79,11 @@
 #define MADT_REVISION_3   3
 #define MADT_8259_PRESENT 1
 
+#define MCFG_BASE     44 /* of the one entry: its first bus is 0 and its segment 0 */
+#define MCFG_LAST_BUS 55
+#define MCFG_SIZE     60
+#define ECAM_BUS_SIZE 0x100000 /* bytes of a bus */
+
 #define POLARITY_HIGH  0x1
 #define TRIGGER_LEVEL  0xC
 #define ALL_PROCESSORS 0xFF
@@ -89,6 +95,14 @@ enum {
 	ENTRY_OVERRIDE = 2,
 	ENTRY_LAPIC_NMI = 4,
 };
+
+#define HPET_BLOCK_ID 36
+#define HPET_ADDR     40 /* a generic address */
+#define HPET_MIN_TICK 53
+#define HPET_SIZE     56
+
+/* What a periodic timer can be trusted with: 100 us (guests/vdev/vhpet.c), in ticks of 10 ns. */
+#define HPET_MIN_TICKS 10000
 
 #define SPACE_IO    1
 #define ACCESS_BYTE 1
@@ -252,16 +266,42 @@ static uint32_t build_madt(struct area *a, unsigned n_vcpus)
 	return offset;
 }
 
-/* The table that points to the others; `width` is the size of an address: 4 (RSDT) or 8 (XSDT). */
-static uint32_t build_root(struct area *a, uint32_t width, uint32_t fadt, uint32_t madt)
+/* Where PCI's configuration window is: PCI Firmware Specification, "MCFG Table Description". */
+static uint32_t build_mcfg(struct area *a)
 {
-	uint32_t offset = take(a, HDR_SIZE + 2 * width, 16);
+	uint32_t offset = take(a, MCFG_SIZE, 16);
+	uint8_t *p = a->at + offset;
+
+	put_le64(p + MCFG_BASE, BOARD_PCI_ECAM_ADDR);
+	p[MCFG_LAST_BUS] = BOARD_PCI_ECAM_SIZE / ECAM_BUS_SIZE - 1;
+	finish(p, "MCFG", MCFG_SIZE, 1);
+	return offset;
+}
+
+/* IA-PC HPET specification 1.0a, "The HPET Description Table"; the flags after the minimal tick
+ * promise nothing of the page's protection. */
+static uint32_t build_hpet(struct area *a)
+{
+	uint32_t offset = take(a, HPET_SIZE, 16);
+	uint8_t *p = a->at + offset;
+
+	put_le32(p + HPET_BLOCK_ID, VHPET_BLOCK_ID);
+	put_le64(p + HPET_ADDR + 4, BOARD_HPET_ADDR); /* in memory, no width: all zero before it */
+	put_le16(p + HPET_MIN_TICK, HPET_MIN_TICKS);
+	finish(p, "HPET", HPET_SIZE, 1);
+	return offset;
+}
+
+/* The table that points to the others; `width` is the size of an address: 4 (RSDT) or 8 (XSDT). */
+static uint32_t build_root(struct area *a, uint32_t width, const uint32_t *tables, uint32_t n)
+{
+	uint32_t offset = take(a, HDR_SIZE + n * width, 16);
 	uint8_t *p = a->at + offset;
 
 	/* The upper half of an 8-byte address stays 0. */
-	put_le32(p + HDR_SIZE, address(fadt));
-	put_le32(p + HDR_SIZE + width, address(madt));
-	finish(p, width == 8 ? "XSDT" : "RSDT", HDR_SIZE + 2 * width, 1);
+	for (uint32_t i = 0; i < n; i++)
+		put_le32(p + HDR_SIZE + i * width, address(tables[i]));
+	finish(p, width == 8 ? "XSDT" : "RSDT", HDR_SIZE + n * width, 1);
 	return offset;
 }
 
@@ -280,7 +320,8 @@ static void build_rsdp(uint8_t *p, uint32_t rsdt, uint32_t xsdt)
 int guest_acpi_build(struct gmem *mem, unsigned n_vcpus, uint64_t *rsdp, struct reason *why)
 {
 	struct area area = {0};
-	uint32_t first, facs, dsdt, fadt, madt, rsdt, xsdt;
+	uint32_t first, facs, dsdt, rsdt, xsdt;
+	uint32_t tables[4];
 
 	if (n_vcpus < 1 || n_vcpus > GUEST_ACPI_MAX_VCPUS)
 		return refuse(why, ERR_INVALID,
@@ -296,10 +337,12 @@ int guest_acpi_build(struct gmem *mem, unsigned n_vcpus, uint64_t *rsdp, struct 
 	first = take(&area, RSDP_SIZE, 16); /* where systems look first */
 	facs = build_facs(&area);
 	dsdt = build_dsdt(&area);
-	fadt = build_fadt(&area, facs, dsdt);
-	madt = build_madt(&area, n_vcpus);
-	rsdt = build_root(&area, 4, fadt, madt);
-	xsdt = build_root(&area, 8, fadt, madt);
+	tables[0] = build_fadt(&area, facs, dsdt);
+	tables[1] = build_madt(&area, n_vcpus);
+	tables[2] = build_mcfg(&area);
+	tables[3] = build_hpet(&area);
+	rsdt = build_root(&area, 4, tables, ARRAY_SIZE(tables));
+	xsdt = build_root(&area, 8, tables, ARRAY_SIZE(tables));
 	build_rsdp(area.at + first, rsdt, xsdt);
 	*rsdp = address(first);
 	return 0;

@@ -238,6 +238,8 @@ static bool set_flags(struct gmem *m, const struct walk *w, bool wide, bool dirt
 		if ((w->entry[i] & flags) == flags)
 			continue;
 		p = gmem_ptr_write(m, w->gpa[i], wide ? 8 : 4);
+		if (!p) /* a table in ROM: it stays as it is */
+			continue;
 		if (wide) {
 			uint64_t old = w->entry[i];
 

@@ -13,7 +13,8 @@
  *   0xa000  command line, up to 64 KiB
  *   0x9fc00 up to 1 MiB: not RAM to the guest (video, ACPI tables)
  *   kernel  at its preferred address, with room to unpack itself
- *   initrd  at the top of the RAM below 4 GiB that the kernel can take one from
+ *   initrd  at the top of the RAM below 4 GiB that the kernel can take one from, or, if it does not
+ *           fit there and the kernel can take it, at the top of the RAM above 4 GiB
  */
 #include "guests/load.h"
 #include "lib/le.h"
@@ -32,6 +33,8 @@
 #define OFF_VIDEO_LINES 0x00eu
 #define OFF_VIDEO_VGA   0x00fu
 #define OFF_VIDEO_FONT  0x010u
+#define OFF_EXT_RAMDISK 0x0c0u /* upper halves of the initrd's address and size */
+#define OFF_EXT_SIZE    0x0c4u
 #define OFF_E820_COUNT  0x1e8u
 #define OFF_HEADER      0x1f1u
 #define OFF_SETUP_SECTS 0x1f1u
@@ -63,13 +66,11 @@
 #define VERSION_64    0x20cu /* 2.12: xloadflags */
 #define LOADED_HIGH   0x01u
 #define XLF_KERNEL_64 0x01u
+#define XLF_ABOVE_4G  0x02u /* XLF_CAN_BE_LOADED_ABOVE_4G */
 #define LOADER_OTHER  0xffu
 #define ENTRY_64      0x200u
 #define SECTOR        512u
 #define DEFAULT_SECTS 4u
-
-#define E820_RAM      1u
-#define E820_RESERVED 2u
 
 /* What the setup header says. */
 struct image {
@@ -80,9 +81,30 @@ struct image {
 	uint64_t initrd_max;             /* highest address of an initrd's byte */
 	uint64_t cmdline_max;            /* characters without the ending zero */
 	bool long_mode;
+	bool initrd_high; /* an initrd may lie above 4 GiB, too */
 };
 
-static int read_header(const struct load_blob *kernel, struct image *img, struct reason *why)
+/* Which entry is taken. The fields that it depends on came with protocol 2.12. */
+static int choose_entry(const struct load_blob *kernel, uint16_t version, enum linux_entry want,
+			struct image *img, struct reason *why)
+{
+	uint16_t flags =
+		version >= VERSION_64 ? le16((const uint8_t *)kernel->data + OFF_XLOADFLAGS) : 0;
+
+	img->long_mode = (flags & XLF_KERNEL_64) && want != LINUX_ENTRY_32;
+	/* The 32-bit protocol knows no upper half of its address. */
+	img->initrd_high = (flags & XLF_ABOVE_4G) && img->long_mode;
+	if (want == LINUX_ENTRY_64 && !img->long_mode)
+		return refuse(why, ERR_UNSUPPORTED, "%s has no 64-bit entry", kernel->string);
+	if (img->long_mode && img->code_size <= ENTRY_64)
+		return refuse(why, ERR_INVALID,
+			      "%s has only %llu bytes of code, too few for its 64-bit entry",
+			      kernel->string, (unsigned long long)img->code_size);
+	return 0;
+}
+
+static int read_header(const struct load_blob *kernel, enum linux_entry want, struct image *img,
+		       struct reason *why)
 {
 	const uint8_t *f = kernel->data;
 	uint64_t sects, syssize, align;
@@ -137,12 +159,7 @@ static int read_header(const struct load_blob *kernel, struct image *img, struct
 	img->init_size = MAX((uint64_t)le32(f + OFF_INIT_SIZE), img->code_size);
 	img->initrd_max = le32(f + OFF_INITRD_MAX);
 	img->cmdline_max = le32(f + OFF_CMDLINE_MAX);
-	img->long_mode = version >= VERSION_64 && (le16(f + OFF_XLOADFLAGS) & XLF_KERNEL_64);
-	if (img->long_mode && img->code_size <= ENTRY_64)
-		return refuse(why, ERR_INVALID,
-			      "%s has only %llu bytes of code, too few for its 64-bit entry",
-			      kernel->string, (unsigned long long)img->code_size);
-	return 0;
+	return choose_entry(kernel, version, want, img, why);
 }
 
 static int too_small(const struct gmem *m, const char *what, uint64_t need, struct reason *why)
@@ -166,30 +183,38 @@ static int put_kernel(struct gmem *m, const struct load_blob *kernel, const stru
 	return 0;
 }
 
-/* Puts the initrd as high as it may lie, so that the kernel below it can grow. */
+/* The highest page from which the initrd ends at or below `top` without beginning below `bottom`; 0
+ * if there is none. */
+static uint64_t initrd_place(const struct load_blob *initrd, uint64_t bottom, uint64_t top)
+{
+	top = ALIGN_DOWN(top, PAGE_SIZE);
+	if (top < bottom || top - bottom < initrd->size)
+		return 0;
+	/* `bottom` is a page's begin, so this is not below it. */
+	return ALIGN_DOWN(top - initrd->size, PAGE_SIZE);
+}
+
+/* Puts the initrd as high as it may lie, so that the kernel below it can grow: below 4 GiB if it
+ * fits there, since every kernel takes it from there. */
 static int put_initrd(struct gmem *m, const struct load_blob *initrd, const struct image *img,
 		      uint64_t *address, struct reason *why)
 {
 	uint64_t bottom = ALIGN_UP(img->load + img->init_size, PAGE_SIZE);
-	uint64_t top = ALIGN_DOWN(MIN(gmem_low_end(m->size), img->initrd_max + 1), PAGE_SIZE);
+	uint64_t low_end = gmem_low_end(m->size), top = MIN(low_end, img->initrd_max + 1);
 
-	if (initrd->size > UINT32_MAX)
-		return refuse(why, ERR_RANGE, "%s is larger than 4 GiB, too large for an initrd",
-			      initrd->string);
-	if (top < bottom || top - bottom < ALIGN_UP(initrd->size, PAGE_SIZE)) {
-		if (top < gmem_low_end(m->size))
-			return refuse(why, ERR_RANGE,
-				      "%s does not fit between the kernel, which ends at %llu MiB, "
-				      "and the highest address that the kernel takes an initrd at, "
-				      "%llu MiB",
-				      initrd->string, (unsigned long long)(bottom / MIB),
-				      (unsigned long long)(top / MIB));
-		return too_small(m, initrd->string, bottom + initrd->size, why);
-	}
-	*address = ALIGN_DOWN(top - initrd->size, PAGE_SIZE);
-	if (gmem_write(m, *address, initrd->data, initrd->size))
-		return too_small(m, initrd->string, bottom + initrd->size, why);
-	return 0;
+	*address = initrd_place(initrd, bottom, top);
+	if (!*address && img->initrd_high)
+		*address = initrd_place(initrd, GMEM_HOLE_END, gmem_high_end(m->size));
+	if (*address && !gmem_write(m, *address, initrd->data, initrd->size))
+		return 0;
+	if (ALIGN_DOWN(top, PAGE_SIZE) < low_end || m->size > low_end)
+		return refuse(why, ERR_RANGE,
+			      "%s does not fit between the kernel, which ends at %llu MiB, and the "
+			      "highest address that the kernel takes an initrd at, %llu MiB%s",
+			      initrd->string, (unsigned long long)(bottom / MIB),
+			      (unsigned long long)(top / MIB),
+			      img->initrd_high ? ", nor above 4 GiB" : "");
+	return too_small(m, initrd->string, bottom + initrd->size, why);
 }
 
 static int put_cmdline(struct gmem *m, const struct load_blob *kernel, const struct image *img,
@@ -207,17 +232,19 @@ static int put_cmdline(struct gmem *m, const struct load_blob *kernel, const str
 	return 0;
 }
 
-/* Appends an entry to the memory map in boot_params, unless it is empty. */
-static void add_e820(uint8_t *params, uint64_t start, uint64_t end, uint32_t type)
+static void put_e820(const struct gmem *m, uint8_t *params)
 {
-	uint8_t *e = params + OFF_E820 + params[OFF_E820_COUNT] * E820_ENTRY;
+	struct load_range ranges[LOAD_RANGES];
+	unsigned n = load_memory_map(m, ranges);
 
-	if (start >= end)
-		return;
-	put_le64(e, start);
-	put_le64(e + 8, end - start);
-	put_le32(e + 16, type);
-	params[OFF_E820_COUNT]++;
+	for (unsigned i = 0; i < n; i++) {
+		uint8_t *e = params + OFF_E820 + (size_t)i * E820_ENTRY;
+
+		put_le64(e, ranges[i].start);
+		put_le64(e + 8, ranges[i].end - ranges[i].start);
+		put_le32(e + 16, ranges[i].type);
+	}
+	params[OFF_E820_COUNT] = (uint8_t)n;
 }
 
 static int put_params(struct gmem *m, const struct image *img, uint64_t initrd,
@@ -247,12 +274,11 @@ static int put_params(struct gmem *m, const struct image *img, uint64_t initrd,
 	put_le32(p + OFF_CODE32, (uint32_t)img->load);
 	put_le32(p + OFF_RAMDISK, (uint32_t)initrd);
 	put_le32(p + OFF_RAMDISK_LEN, (uint32_t)initrd_size);
+	put_le32(p + OFF_EXT_RAMDISK, (uint32_t)(initrd >> 32));
+	put_le32(p + OFF_EXT_SIZE, (uint32_t)(initrd_size >> 32));
 	put_le32(p + OFF_CMDLINE, (uint32_t)CMDLINE_ADDR);
 
-	add_e820(p, 0, LOAD_LOW_RAM_END, E820_RAM);
-	add_e820(p, LOAD_LOW_RAM_END, LOAD_HIGH_START, E820_RESERVED);
-	add_e820(p, LOAD_HIGH_START, gmem_low_end(m->size), E820_RAM);
-	add_e820(p, GMEM_HOLE_END, gmem_high_end(m->size), E820_RAM);
+	put_e820(m, p);
 	return 0;
 }
 
@@ -275,13 +301,14 @@ static int put_tables(struct gmem *m)
 }
 
 int load_linux(struct gmem *m, const struct load_blob *kernel, const struct load_blob *initrd,
-	       const char *cmdline, uint64_t rsdp, struct guest_entry *out, struct reason *why)
+	       const char *cmdline, enum linux_entry want, uint64_t rsdp, struct guest_entry *out,
+	       struct reason *why)
 {
 	struct image img = {0};
 	uint64_t initrd_addr = 0;
 	int err;
 
-	err = read_header(kernel, &img, why);
+	err = read_header(kernel, want, &img, why);
 	if (err)
 		return err;
 	err = put_kernel(m, kernel, &img, why);

@@ -9,10 +9,14 @@
 
 #include "guests/vdev/vdebugexit.h"
 #include "guests/vdev/vdev.h"
+#include "guests/vdev/vfwcfg.h"
+#include "guests/vdev/vhpet.h"
 #include "guests/vdev/vioapic.h"
 #include "guests/vdev/vkbc.h"
 #include "guests/vdev/vpci.h"
+#include "guests/vdev/vpcitest.h"
 #include "guests/vdev/vpic.h"
+#include "guests/vdev/vpiix.h"
 #include "guests/vdev/vpit.h"
 #include "guests/vdev/vpm.h"
 #include "guests/vdev/vreset.h"
@@ -28,20 +32,32 @@ struct machine {
 	struct vpit pit;
 	struct vrtc rtc;
 	struct vpm pm;
+	struct vhpet hpet;
 	struct vuart uart;
 	struct vkbc kbc;
 	struct vreset reset;
 	struct vpci pci;
+	struct vfwcfg fwcfg;
+	struct vpiix piix;        /* of guests with firmware */
+	struct vpcitest pci_test; /* on the bus if machine_add_test_device() put it there */
 	struct vdebugexit debug_exit;
 	bool has_debug_exit;
 	uint64_t deadline;       /* guest ns: the earliest of the devices' */
 	uint64_t unknown_ports;  /* accesses to ports where nothing is */
-	uint64_t unknown_memory; /* and to addresses where nothing is */
+	uint64_t unknown_memory; /* and to addresses where nothing is, or where a ROM is not written
+				  */
 };
 
 /* `host->line` must call machine_line(). `wall_clock`: seconds since 1970, for the clock chip. */
 void machine_init(struct machine *m, const struct vdev_host *host, bool debug_exit,
 		  uint64_t wall_clock, uint64_t low_memory, uint64_t high_memory);
+
+/* After machine_init(): the items of the firmware configuration device, and whether the guest has
+ * the parts of a PC that only firmware looks for. */
+void machine_set_firmware(struct machine *m, const struct vfwcfg_items *items, bool has_firmware);
+
+/* Puts the PCI test device on the bus, after machine_init(). */
+void machine_add_test_device(struct machine *m);
 
 /* Size 1, 2 or 4. Where nothing is, reads give all ones. */
 uint32_t machine_io_read(struct machine *m, uint16_t port, unsigned size);

@@ -1,7 +1,10 @@
 /* The boot loader's modules; see modules.h. */
 #include "guests/modules.h"
 
+#include "guests/gunzip.h"
 #include "lib/string.h"
+#include "mm/frame.h"
+#include "mm/heap.h"
 #include "mm/hostmap.h"
 
 static const struct boot_info *boot;
@@ -29,6 +32,58 @@ int module_blob(const char *string, struct load_blob *out, struct reason *why)
 		      "no module '%s' was loaded: add a module2 line with that string to the boot "
 		      "loader's entry",
 		      string);
+}
+
+static int unpack(struct load_blob *blob, void *work, uint64_t limit,
+		  struct module_unpacked *memory, struct reason *why)
+{
+	struct module_unpacked got = {.order = 0};
+	uint64_t size;
+	int err = gunzip_size(blob, work, limit, &size, why);
+
+	if (err)
+		return err;
+	while (got.order < FRAME_MAX_ORDER && PAGE_SIZE << got.order < size)
+		got.order++;
+	got.pa = PAGE_SIZE << got.order < size ? HPA_NONE
+					       : frames_alloc(got.order, FRAME_HYPERVISOR, false);
+	if (hpa_is_none(got.pa))
+		return refuse(why, ERR_NO_MEMORY,
+			      "%s is packed by gzip, and no block of %llu MiB is free to unpack it",
+			      blob->string,
+			      (unsigned long long)(ALIGN_UP(PAGE_SIZE << got.order, MIB) / MIB));
+	err = gunzip(blob, work, phys_to_virt(got.pa), size, why);
+	if (err) {
+		module_drop(&got);
+		return err;
+	}
+	blob->data = phys_to_virt(got.pa);
+	blob->size = size;
+	*memory = got;
+	return 0;
+}
+
+int module_kernel(const char *string, uint64_t limit, struct load_blob *out,
+		  struct module_unpacked *memory, struct reason *why)
+{
+	int err = module_blob(string, out, why);
+	void *work;
+
+	*memory = (struct module_unpacked){.pa = HPA_NONE};
+	if (err || !gunzip_is(out))
+		return err;
+	work = heap_alloc(GUNZIP_WORK);
+	if (!work)
+		return refuse(why, ERR_NO_MEMORY, "no memory is left to unpack %s", string);
+	err = unpack(out, work, limit, memory, why);
+	heap_free(work);
+	return err;
+}
+
+void module_drop(struct module_unpacked *memory)
+{
+	if (!hpa_is_none(memory->pa))
+		frames_free(memory->pa, memory->order);
 }
 
 static bool exists(void *ctx, const char *string)

@@ -10,6 +10,7 @@
 #include "lib/string.h"
 
 #define MSR_TSC            0x010u
+#define MSR_PLATFORM_ID    0x017u
 #define MSR_APIC_BASE      0x01bu
 #define MSR_PRED_CMD       0x049u
 #define MSR_PATCH_LEVEL    0x08bu
@@ -225,7 +226,8 @@ bool vcpu_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *value)
 	case MSR_HWCR:
 		*value = HWCR_TSC_FREQ_SEL;
 		return true;
-	case MSR_MCG_CAP: /* no bank of machine-check registers */
+	case MSR_PLATFORM_ID: /* which UEFI firmware reads on Intel's CPUs, for microcode's sake */
+	case MSR_MCG_CAP:     /* no bank of machine-check registers */
 	case MSR_MCG_STATUS:
 	case MSR_PATCH_LEVEL:
 	case MSR_DEBUGCTL:

@@ -241,7 +241,7 @@ static __noinline void choose_event(struct vcpu *v)
 		h->inject = (struct vcpu_event){.kind = EVENT_NMI, .vector = VEC_NMI};
 	}
 	if (interrupt && h->inject.kind == EVENT_NONE && (h->rflags & RFLAGS_IF) &&
-	    !h->irq_blocked) {
+	    (likely(!h->irq_blocked) || vcpu_pass_halt(v))) {
 		inject_interrupt(v, vector);
 		interrupt = vlapic_pending(v->lapic) >= 0 || pic_waits(v);
 	}
@@ -301,17 +301,6 @@ static enum run_outcome vcpu_take_requests(struct vcpu *v)
 	return RUN_CONTINUE;
 }
 
-static inline void record(struct vcpu *v, const struct vm_exit *exit)
-{
-	struct exit_ring_entry *e = &v->ring[v->ring_next++ % EXIT_RING_SIZE];
-
-	e->rip = v->hv.rip;
-	e->info = exit->raw_info1;
-	e->tsc = (uint32_t)rdtsc();
-	e->kind = exit->kind;
-	v->exits[exit->kind]++;
-}
-
 /* Runs the loaded vCPU until it halts, parks, or its core is wanted for something else. */
 static __force_inline enum run_outcome vcpu_run(struct vcpu *v)
 {
@@ -341,7 +330,6 @@ static __force_inline enum run_outcome vcpu_run(struct vcpu *v)
 		hv->run(&v->hv, &exit);
 		irq_enable();
 
-		record(v, &exit);
 		if (unlikely(v->hv.cr8 != vlapic_cr8(lapic)))
 			take_cr8(v);
 		outcome = vcpu_handle_exit(v, &exit);
@@ -481,10 +469,21 @@ static void entry_state(const struct guest_entry *entry, struct vcpu_state *s)
 	for (unsigned i = SEG_ES; i <= SEG_GS; i++)
 		s->seg[i] = (struct segment_state){
 			.limit = UINT32_MAX, .selector = LOAD_DATA_SELECTOR, .attr = data};
+	/* "x86/HVM direct boot ABI" asks for this limit; the other protocols say nothing about TR
+	 */
+	s->seg[SEG_TR].limit = 0x67;
 	s->seg[SEG_CS].selector = LOAD_CODE_SELECTOR;
 	s->seg[SEG_CS].attr = code;
 	s->gdtr = (struct table_state){.base = entry->gdt_base, .limit = entry->gdt_limit};
 	s->idtr = (struct table_state){.base = 0, .limit = 0};
+}
+
+/* What EDX holds after reset. Intel SDM, volume 3, "Processor State After Reset". */
+static uint32_t processor_signature(const struct vcpu *v)
+{
+	struct cpuid_dynamic d = {.apic_id = v->id, .n_vcpus = v->vm->n_vcpus};
+
+	return cpu_model_cpuid(&v->vm->model, 1, 0, &d).eax;
 }
 
 int vcpu_reset(struct vcpu *v, const struct guest_entry *entry, struct reason *why)
@@ -512,6 +511,10 @@ int vcpu_reset(struct vcpu *v, const struct guest_entry *entry, struct reason *w
 	vlapic_init(v->lapic, &v->lapic_host, v->id, v->id == 0);
 	hv->vcpu_init(&v->hv);
 	vcpu_tsc_changed(v);
+	if (entry->reset) {
+		v->hv.gpr[GPR_RDX] = processor_signature(v);
+		return 0;
+	}
 	hv->get_state(&v->hv, &s);
 	entry_state(entry, &s);
 	return hv->set_state(&v->hv, &s, why);

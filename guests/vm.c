@@ -8,6 +8,10 @@
  *   paused     -            -         -> running -> stopped -> running -> created
  *   stopped    -> running   -         -         -         -> running -> created
  *   crashed    -> running   -         -         -         -> running -> created
+ *   waiting    -> running   -         -         -> stopped -> running -> created
+ *
+ * A running guest that resets itself or crashes boots again, if its configuration says so: at once,
+ * or by way of `waiting` when it does so again and again.
  */
 #include "arch/x86/asm.h"
 #include "arch/x86/cpu.h"
@@ -43,10 +47,30 @@ const char *vm_state_name(enum vm_state state)
 {
 	static const char *const names[] = {
 		[VM_CREATED] = "created", [VM_RUNNING] = "running", [VM_PAUSED] = "paused",
-		[VM_STOPPED] = "stopped", [VM_CRASHED] = "crashed",
+		[VM_STOPPED] = "stopped", [VM_CRASHED] = "crashed", [VM_WAITING] = "waiting",
 	};
 
 	return names[state];
+}
+
+/* The delay of a restart is over. */
+static void restart_timer_fired(struct timer *t)
+{
+	(void)t;
+	cpu_request(percpus[0], CORE_CONSOLE);
+}
+
+/* Guests whose reservation cannot be kept are not made known: like those that the configuration's
+ * parser refused. */
+static bool reserve(struct vm *vm)
+{
+	struct reason why;
+
+	if (!vm_memory_reserve(vm, &why))
+		return true;
+	log_error("%s", why.text);
+	vms_verdict.refused++;
+	return false;
 }
 
 int vms_init(const struct config *config, struct reason *why)
@@ -57,11 +81,18 @@ int vms_init(const struct config *config, struct reason *why)
 	for (uint32_t i = 0; i < config->n_guests; i++) {
 		struct vm *vm = heap_alloc(sizeof(*vm));
 
-		if (!vm)
+		if (!vm) {
+			vms_verdict.refused += config->n_guests - i;
 			return refuse(why, ERR_NO_MEMORY, "guest %s: no memory is left for it",
 				      config->guests[i].name);
+		}
 		vm->config = &config->guests[i];
+		if (!reserve(vm)) {
+			heap_free(vm);
+			continue;
+		}
 		vm->state = VM_CREATED;
+		timer_init(&vm->restart_timer, restart_timer_fired);
 		vm->clock_frozen = 0;
 		cpu_model_init(&vm->model, cpuid, this_cpu()->features.xcr0_supported, tsc_hz);
 		vm_wire(vm);
@@ -81,15 +112,17 @@ static void free_resources(struct vm *vm)
 	}
 	vm->n_vcpus = 0;
 	if (vm->hv.pages.va)
-		frames_free(vm->hv.pages.pa, hv_pages_order(hv->vm_pages));
+		frames_free_n(vm->hv.pages.pa);
 	vm->hv = (struct hv_vm){0};
+	vm_firmware_free(vm);
+	vm_symbols_forget(vm);
 	vm_memory_destroy(vm);
 	vm->has_resources = false;
 }
 
 static int make_hv_pages(struct vm *vm, struct reason *why)
 {
-	struct hpa pa = frames_alloc(hv_pages_order(hv->vm_pages), FRAME_GUEST_TABLE, true);
+	struct hpa pa = frames_alloc_n(hv->vm_pages, FRAME_GUEST_TABLE, true);
 
 	if (hpa_is_none(pa))
 		return refuse(why, ERR_NO_MEMORY, "guest %s: no memory is left for it",
@@ -100,9 +133,28 @@ static int make_hv_pages(struct vm *vm, struct reason *why)
 	return 0;
 }
 
+static int make_vcpu(struct vm *vm, uint32_t id, struct reason *why)
+{
+	struct percpu *cpu = sched_least_loaded(&vm->config->affinity);
+	char list[CONFIG_STRING_MAX];
+
+	if (!cpu) {
+		cpu_set_format(&vm->config->affinity, list, sizeof(list));
+		return refuse(why, ERR_NOT_FOUND,
+			      "guest %s: affinity: of the CPUs %s none can run guests",
+			      vm->config->name, list);
+	}
+	vm->vcpus[id] = vcpu_create(vm, id, cpu, why);
+	if (!vm->vcpus[id])
+		return ERR_NO_MEMORY;
+	vm->n_vcpus++;
+	return 0;
+}
+
 static int make_resources(struct vm *vm, struct reason *why)
 {
 	struct frame_stats before, after;
+	uint64_t frames;
 	int err;
 
 	if (vm->has_resources)
@@ -112,47 +164,83 @@ static int make_resources(struct vm *vm, struct reason *why)
 	err = vm_memory_create(vm, why);
 	if (!err)
 		err = make_hv_pages(vm, why);
-	for (uint32_t i = 0; !err && i < vm->config->vcpus; i++) {
-		vm->vcpus[i] = vcpu_create(vm, i, sched_least_loaded(), why);
-		if (!vm->vcpus[i])
-			err = ERR_NO_MEMORY;
-		else
-			vm->n_vcpus++;
+	for (uint32_t i = 0; !err && i < vm->config->vcpus; i++)
+		err = make_vcpu(vm, i, why);
+	if (!err)
+		err = vm_firmware_create(vm, why);
+	if (!err) {
+		frames_stats(&after);
+		frames = before.free - after.free;
+		vm->overhead = frames * PAGE_SIZE - vm->mem.size + sizeof(*vm);
+		err = vm_memory_charge(vm, frames * PAGE_SIZE - vm->mem.size, why);
 	}
-	if (err) {
+	if (err)
 		free_resources(vm);
-		return err;
-	}
-	frames_stats(&after);
-	vm->overhead = (before.free - after.free) * PAGE_SIZE - vm->mem.size + sizeof(*vm);
-	return 0;
+	return err;
 }
 
 /* ---- booting ---- */
 
-static int load_image(struct vm *vm, struct guest_entry *entry, struct reason *why)
+/* Loads a kernel that is given modules. */
+static int load_with_modules(struct vm *vm, const struct load_blob *kernel, uint64_t rsdp,
+			     struct guest_entry *entry, struct reason *why)
 {
 	const struct guest_config *c = vm->config;
-	struct load_blob kernel, initrd, modules[CONFIG_MAX_MODULES];
+	struct load_blob modules[CONFIG_MAX_MODULES];
+
+	for (uint32_t i = 0; i < c->n_modules; i++) {
+		int err = module_blob(c->modules[i].file, &modules[i], why);
+
+		if (err)
+			return err;
+		modules[i].string = c->modules[i].string;
+	}
+	if (c->boot == BOOT_PVH)
+		return load_pvh(&vm->mem, kernel, modules, c->n_modules, c->cmdline, rsdp, entry,
+				why);
+	return load_multiboot(&vm->mem, kernel, modules, c->n_modules, c->cmdline, entry, why);
+}
+
+/* A kernel that the guest starts in without firmware, and the tables that firmware would make. */
+static int load_kernel(struct vm *vm, uint64_t rsdp, struct guest_entry *entry, struct reason *why)
+{
+	const struct guest_config *c = vm->config;
+	struct module_unpacked unpacked;
+	struct load_blob kernel, initrd;
+	struct smbios_info info;
+	int err;
+
+	vm_smbios_info(vm, &info);
+	err = guest_smbios_build(&vm->mem, &info, why);
+	if (!err && c->initrd[0])
+		err = module_blob(c->initrd, &initrd, why);
+	if (!err)
+		err = module_kernel(c->kernel, vm->mem.size, &kernel, &unpacked, why);
+	if (err)
+		return err;
+	if (c->boot == BOOT_LINUX)
+		err = load_linux(&vm->mem, &kernel, c->initrd[0] ? &initrd : NULL, c->cmdline,
+				 c->entry, rsdp, entry, why);
+	else
+		err = load_with_modules(vm, &kernel, rsdp, entry, why);
+	module_drop(&unpacked);
+	return err;
+}
+
+static int load_image(struct vm *vm, struct guest_entry *entry, struct reason *why)
+{
+	struct load_blob firmware;
 	uint64_t rsdp;
 	int err = guest_acpi_build(&vm->mem, vm->n_vcpus, &rsdp, why);
 
 	if (!err)
-		err = module_blob(c->kernel, &kernel, why);
+		err = vm_firmware_build(vm, why);
 	if (err)
 		return err;
-	if (c->boot == BOOT_LINUX) {
-		if (c->initrd[0])
-			err = module_blob(c->initrd, &initrd, why);
-		return err ? err
-			   : load_linux(&vm->mem, &kernel, c->initrd[0] ? &initrd : NULL,
-					c->cmdline, rsdp, entry, why);
-	}
-	for (uint32_t i = 0; !err && i < c->n_modules; i++)
-		err = module_blob(c->modules[i], &modules[i], why);
-	return err ? err
-		   : load_multiboot(&vm->mem, &kernel, modules, c->n_modules, c->cmdline, entry,
-				    why);
+	if (vm->config->boot != BOOT_FIRMWARE)
+		return load_kernel(vm, rsdp, entry, why);
+	err = module_blob(vm->config->firmware, &firmware, why);
+	return err ? err : load_firmware(&vm->mem, &firmware, entry, why);
 }
 
 static void forget_crash(struct vm *vm)
@@ -179,13 +267,15 @@ static int boot(struct vm *vm, struct reason *why)
 	serial_drop_input(&vm->serial);
 	machine_init(&vm->machine, &vm->vdev_host, vm->config->debug_exit, vm->wall_at_zero, low,
 		     high);
+	machine_set_firmware(&vm->machine, &vm->fwcfg->items, vm->config->boot == BOOT_FIRMWARE);
+	if (vm->config->test_device)
+		machine_add_test_device(&vm->machine);
 	for (uint32_t i = 0; i < vm->n_vcpus && !err; i++)
 		err = vcpu_reset(vm->vcpus[i], &entry, &detail);
 	if (err)
 		return refuse(why, err, "guest %s: %s", vm->config->name, detail.text);
 	vm->has_status = false;
 	vm->reason.text[0] = 0;
-	forget_crash(vm);
 	vm->state = VM_RUNNING;
 	vm_clock_start(vm, 0);
 	for (uint32_t i = 0; i < vm->n_vcpus; i++)
@@ -213,6 +303,13 @@ static bool is_alive(const struct vm *vm)
 	return vm->state == VM_RUNNING || vm->state == VM_PAUSED;
 }
 
+/* The administrator has it boot: earlier restarts do not count any more. One that waits goes on
+ * waiting if it cannot boot now. */
+static void boots_anew(struct vm *vm)
+{
+	restart_fresh(&vm->restart, uptime_ns());
+}
+
 int vm_start(struct vm *vm, struct reason *why)
 {
 	bool fresh = !vm->has_resources;
@@ -223,6 +320,8 @@ int vm_start(struct vm *vm, struct reason *why)
 	err = make_resources(vm, why);
 	if (err)
 		return err;
+	boots_anew(vm);
+	forget_crash(vm);
 	err = boot(vm, why);
 	if (err && fresh)
 		free_resources(vm);
@@ -251,12 +350,21 @@ int vm_resume(struct vm *vm, struct reason *why)
 
 int vm_stop(struct vm *vm, struct reason *why)
 {
-	if (!is_alive(vm))
+	if (!is_alive(vm) && vm->state != VM_WAITING)
 		return wrong_state(vm, "stopped", why);
 	park_all(vm);
+	timer_cancel(&vm->restart_timer);
 	vm->state = VM_STOPPED;
 	snprintf(vm->reason.text, sizeof(vm->reason.text), "it was stopped by the administrator");
 	return 0;
+}
+
+/* It ran before, and its image loaded: now it does not run any more. */
+static void cannot_boot(struct vm *vm, const struct reason *why)
+{
+	vm->state = VM_CRASHED;
+	vm->reason = *why;
+	vms_verdict.failed++;
 }
 
 int vm_reset(struct vm *vm, struct reason *why)
@@ -266,14 +374,11 @@ int vm_reset(struct vm *vm, struct reason *why)
 	if (vm->state == VM_CREATED)
 		return wrong_state(vm, "reset", why);
 	park_all(vm);
+	boots_anew(vm);
 	vm->resets++;
 	err = boot(vm, why);
-	if (err) {
-		/* it ran before, and its image loaded: say that it does not run any more */
-		vm->state = VM_CRASHED;
-		vm->reason = *why;
-		vms_verdict.failed++;
-	}
+	if (err)
+		cannot_boot(vm, why);
 	return err;
 }
 
@@ -282,6 +387,7 @@ int vm_destroy(struct vm *vm, struct reason *why)
 	if (vm->state == VM_CREATED)
 		return wrong_state(vm, "destroyed", why);
 	park_all(vm);
+	timer_cancel(&vm->restart_timer);
 	free_resources(vm);
 	vm->state = VM_CREATED;
 	forget_crash(vm);
@@ -317,7 +423,7 @@ void vms_autostart(void)
 bool vms_idle(void)
 {
 	for (struct vm *vm = first_vm; vm; vm = vm->next) {
-		if (is_alive(vm))
+		if (is_alive(vm) || vm->state == VM_WAITING)
 			return false;
 	}
 	return true;
@@ -343,28 +449,52 @@ void vm_end(struct vm *vm, enum vm_end_kind kind, uint32_t status, const char *f
 	cpu_request(percpus[0], CORE_CONSOLE);
 }
 
-static void end_now(struct vm *vm, enum vm_end_kind kind)
+static void boot_again(struct vm *vm)
 {
 	struct reason why;
 
+	vm->resets++;
+	restart_begins(&vm->restart, uptime_ns());
+	if (!boot(vm, &why))
+		return;
+	log_error("%s", why.text);
+	cannot_boot(vm, &why);
+}
+
+/* It boots again: now, or after a while if it does so again and again. */
+static void restart(struct vm *vm)
+{
+	uint64_t now = uptime_ns(), delay = restart_delay(&vm->restart, now);
+
+	if (!delay) {
+		boot_again(vm);
+		return;
+	}
+	vm->state = VM_WAITING;
+	vm->restart_at = now + delay;
+	timer_arm(&vm->restart_timer, percpus[0], rdtsc() + ns_to_tsc(delay));
+	log_warn("guest %s waits for %llu s: this is restart number %u of a row of quick ones",
+		 vm->config->name, (unsigned long long)(delay / NS_PER_S), vm->restart.quick);
+}
+
+static void end_now(struct vm *vm, enum vm_end_kind kind)
+{
 	park_all(vm);
 	vm->reason = vm->ending.reason;
 	switch (kind) {
 	case VM_END_RESET:
+		if (vm->config->on_reset == THEN_STOP)
+			break;
 		log_info("guest %s: %s", vm->config->name, vm->reason.text);
-		vm->resets++;
-		if (!boot(vm, &why))
-			return;
-		log_error("%s", why.text);
-		vm->reason = why;
-		vm->state = VM_CRASHED;
-		vms_verdict.failed++;
+		restart(vm);
 		return;
 	case VM_END_CRASH:
 		vm->state = VM_CRASHED;
 		vms_verdict.failed++;
 		log_error("guest %s crashed: %s", vm->config->name, vm->reason.text);
 		vcpu_crash_record(vm->vcpus[0]);
+		if (vm->config->on_crash == THEN_RESTART)
+			restart(vm);
 		return;
 	case VM_END_EXIT:
 		vm->has_status = true;
@@ -385,5 +515,7 @@ void vms_poll(void)
 
 		if (kind != VM_END_NONE && is_alive(vm))
 			end_now(vm, kind);
+		else if (vm->state == VM_WAITING && uptime_ns() >= vm->restart_at)
+			boot_again(vm);
 	}
 }

@@ -21,12 +21,17 @@
 #include "guests/config.h"
 #include "guests/cpu_model.h"
 #include "guests/crash.h"
+#include "guests/exit_ring.h"
+#include "guests/guest_symbols.h"
 #include "guests/insn.h"
+#include "guests/guest_fwcfg.h"
 #include "guests/load.h"
 #include "guests/machine.h"
 #include "guests/pvclock.h"
+#include "guests/restart.h"
 #include "guests/serial.h"
 #include "guests/vdev/vlapic.h"
+#include "mm/quota.h"
 #include "mm/slpt.h"
 #include "sched/sched.h"
 #include "sched/timer.h"
@@ -41,6 +46,7 @@ enum vm_state {
 	VM_PAUSED,
 	VM_STOPPED, /* ended; its memory is kept for inspection */
 	VM_CRASHED, /* likewise, and something went wrong */
+	VM_WAITING, /* will boot again by itself, after a delay */
 };
 
 /* What other cores and interrupt handlers ask of a vCPU; taken before each entry. */
@@ -92,9 +98,8 @@ struct vcpu {
 	uint64_t injected;               /* [v] */
 	uint64_t run_ticks;     /* [v] TSC ticks on cores, without the present turn; atomic */
 	uint64_t running_since; /* [v] that turn's begin; 0: it has none; atomic */
+	struct exit_ring ring;  /* [v] read by anybody */
 	const char *provoke;    /* [b] see REQ_PROVOKE */
-	uint32_t ring_next;     /* [v] */
-	struct exit_ring_entry ring[EXIT_RING_SIZE];
 };
 
 /* How a guest ended, noted by a vCPU for the boot CPU. */
@@ -120,8 +125,9 @@ struct vm {
 	struct hv_vm hv;
 	struct slpt slpt;
 	struct gmem mem;
-	struct cpu_model model; /* [c] */
-	struct machine machine; /* [m] */
+	struct guest_fwcfg *fwcfg; /* [b] items that machine.fwcfg shows */
+	struct cpu_model model;    /* [c] */
+	struct machine machine;    /* [m] */
 	struct vdev_host vdev_host;
 	struct serial_port serial;
 	struct vcpu *vcpus[VM_MAX_VCPUS];
@@ -138,9 +144,16 @@ struct vm {
 	bool has_status;                         /* [b] it ended by the debug-exit port */
 	uint32_t status;                         /* [b] */
 	struct reason reason;                    /* [b] why it stands still */
-	struct crash_record crash[VM_MAX_VCPUS]; /* [b] until it is started anew or destroyed */
+	struct crash_record crash[VM_MAX_VCPUS]; /* [b] until it is started or destroyed */
 	uint64_t resets;                         /* [b] */
+	struct quota quota;                      /* [b] */
+	struct restart_policy restart;           /* [b] */
+	uint64_t restart_at;                     /* [b] uptime in ns at which VM_WAITING ends */
+	struct timer restart_timer;              /* wakes the boot CPU then */
 	uint64_t overhead;                       /* bytes beyond its RAM */
+
+	struct guest_symbols symbols; /* [b] of vm_symbols.c */
+	bool symbols_read;            /* [b] */
 };
 
 /* ---- vm.c: life cycle; boot CPU's main loop only ---- */
@@ -154,7 +167,7 @@ void vms_autostart(void);
 /* Carries out what guests noted: power off, reset, crash. Called by the boot CPU's main loop. */
 void vms_poll(void);
 
-/* True once no guest is running or paused. */
+/* True once no guest is running, paused or waiting. */
 bool vms_idle(void);
 
 struct vm *vm_next(struct vm *prev); /* NULL: the first; NULL again after the last */
@@ -179,8 +192,18 @@ extern struct vms_verdict vms_verdict;
 
 /* ---- vm_memory.c ---- */
 
+/* Keeps aside what the guest's configuration reserves; once, before any guest is created. */
+int vm_memory_reserve(struct vm *vm, struct reason *why);
 int vm_memory_create(struct vm *vm, struct reason *why);
-void vm_memory_destroy(struct vm *vm); /* twice is fine */
+/* Books `bytes` that the guest costs beyond its RAM. */
+int vm_memory_charge(struct vm *vm, uint64_t bytes, struct reason *why);
+void vm_memory_destroy(struct vm *vm); /* twice is fine; ends all bookings, too */
+
+/* ---- vm_symbols.c ---- */
+
+/* The function at `rip`, such as "main+0x12", or NULL where none is known. Returns buf. */
+const char *vm_symbol(struct vm *vm, uint64_t rip, char *buf, size_t size);
+void vm_symbols_forget(struct vm *vm); /* gives the memory back; the next look reads them anew */
 
 /* ---- clock: guest time ---- */
 
@@ -209,6 +232,17 @@ void vcpu_release(struct vcpu *v);
 /* Runs vCPUs on this core for ever. `work` is called between them, with interrupts on, when
  * CORE_CONSOLE was asked of this core; NULL on all but the boot CPU. */
 void core_main(void (*work)(void)) __noreturn;
+
+/* ---- vm_firmware.c ---- */
+
+/* Memory for the items of the firmware configuration device. */
+int vm_firmware_create(struct vm *vm, struct reason *why);
+
+/* Makes the items of the firmware configuration device; the ACPI tables are in the guest's RAM
+ * already. */
+int vm_firmware_build(struct vm *vm, struct reason *why);
+void vm_firmware_free(struct vm *vm);
+void vm_smbios_info(const struct vm *vm, struct smbios_info *out);
 
 /* ---- wiring (vm_wiring.c): what devices and APICs ask of the machine's surroundings ---- */
 
@@ -260,6 +294,14 @@ static inline void vcpu_update_timer(struct vcpu *v)
 }
 
 enum run_outcome vcpu_handle_exit(struct vcpu *v, const struct vm_exit *exit);
+
+/*
+ * An interrupt waits for the shadow of an STI to end, and the instruction in that shadow is nearly
+ * always HLT. If it is, it does nothing but end the shadow: this moves over it and answers true.
+ * That saves an entry and an exit. And QEMU's TCG, which forgets the shadow at VMRUN, would deliver
+ * the interrupt before the HLT, which would then sleep for good.
+ */
+bool vcpu_pass_halt(struct vcpu *v);
 
 /* A write to CR0, CR4 or CR8 (control_regs.c). True: it is done, and the instruction of that length
  * is to be moved over. */

@@ -100,6 +100,20 @@ static void wire_power(void *ctx, enum vdev_power what, uint32_t value)
 	}
 }
 
+static int wire_read_memory(void *ctx, uint64_t gpa, void *buf, uint64_t len)
+{
+	struct vm *vm = ctx;
+
+	return gmem_read(&vm->mem, gpa, buf, len);
+}
+
+static int wire_write_memory(void *ctx, uint64_t gpa, const void *buf, uint64_t len)
+{
+	struct vm *vm = ctx;
+
+	return gmem_write(&vm->mem, gpa, buf, len);
+}
+
 static uint64_t wire_tsc(void *ctx)
 {
 	struct vcpu *v = ctx;
@@ -161,6 +175,8 @@ void vm_wire(struct vm *vm)
 		.msi = wire_msi,
 		.pic_int = wire_pic_int,
 		.serial_out = wire_serial_out,
+		.read_memory = wire_read_memory,
+		.write_memory = wire_write_memory,
 		.power = wire_power,
 	};
 }

@@ -11,7 +11,7 @@ static const uint32_t table[16] = {
 	ENTRY(8), ENTRY(9), ENTRY(10), ENTRY(11), ENTRY(12), ENTRY(13), ENTRY(14), ENTRY(15),
 };
 
-uint32_t crc32(uint32_t crc, const void *bytes, size_t n)
+uint32_t crc32_of(uint32_t crc, const void *bytes, size_t n)
 {
 	const uint8_t *p = bytes;
 

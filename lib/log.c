@@ -62,7 +62,7 @@ static uint32_t slot_crc(uint64_t n, const struct log_slot *s)
 
 	copy.mark = n;
 	copy.crc = 0;
-	return crc32(0, &copy, sizeof(copy));
+	return crc32_of(0, &copy, sizeof(copy));
 }
 
 static void fill_slot(uint64_t n, const struct log_slot *content)

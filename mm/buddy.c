@@ -4,6 +4,8 @@
 /* in flags: a block of `order` begins here, free or given out */
 #define FRAME_FREE_HEAD  BIT32(7)
 #define FRAME_GIVEN_HEAD BIT32(6)
+/* another block of the same n frames follows, see buddy_trim() */
+#define FRAME_CONTINUES BIT32(5)
 
 struct links { /* at the start of a free block */
 	uint64_t prev, next;
@@ -114,16 +116,51 @@ uint64_t buddy_alloc(struct buddy *b, unsigned order, enum frame_owner owner)
 	return frame;
 }
 
-bool buddy_free(struct buddy *b, uint64_t frame, unsigned order)
+/* Frees a block that was given out. */
+static void take_back(struct buddy *b, uint64_t frame, unsigned order)
 {
-	if (frame >= b->n_frames || !(b->frames[frame].flags & FRAME_GIVEN_HEAD) ||
-	    b->frames[frame].order != order)
-		return false;
-	b->frames[frame].flags &= (uint8_t)~FRAME_GIVEN_HEAD;
+	b->frames[frame].flags &= (uint8_t) ~(FRAME_GIVEN_HEAD | FRAME_CONTINUES);
 	for (uint64_t i = 0; i < 1ull << order; i++) {
 		b->frames[frame + i].owner = FRAME_FREE;
 		b->frames[frame + i].refs = 0;
 	}
 	join(b, frame, order);
+}
+
+bool buddy_free(struct buddy *b, uint64_t frame, unsigned order)
+{
+	if (frame >= b->n_frames || !(b->frames[frame].flags & FRAME_GIVEN_HEAD) ||
+	    b->frames[frame].order != order)
+		return false;
+	take_back(b, frame, order);
 	return true;
+}
+
+void buddy_trim(struct buddy *b, uint64_t frame, unsigned order, uint64_t n)
+{
+	uint64_t end = frame + (1ull << order), kept = frame + n;
+
+	for (unsigned o = order + 1; o-- > 0;) {
+		struct frame *f = &b->frames[frame];
+
+		if (!(n >> o & 1))
+			continue;
+		frame += 1ull << o;
+		f->order = (uint8_t)o;
+		f->flags |= FRAME_GIVEN_HEAD;
+		if (frame != kept)
+			f->flags |= FRAME_CONTINUES;
+	}
+	/* the rest begins where n ends, so its blocks grow */
+	while (kept < end) {
+		unsigned o = (unsigned)__builtin_ctzll(kept);
+
+		take_back(b, kept, o);
+		kept += 1ull << o;
+	}
+}
+
+bool buddy_continues(const struct buddy *b, uint64_t frame)
+{
+	return frame < b->n_frames && (b->frames[frame].flags & FRAME_CONTINUES);
 }

@@ -27,6 +27,14 @@ void buddy_add(struct buddy *b, uint64_t start, uint64_t end);
 /* First frame of a free block, or BUDDY_NONE. Its records get `owner` and one reference. */
 uint64_t buddy_alloc(struct buddy *b, unsigned order, enum frame_owner owner);
 
+/*
+ * Keeps the first n frames (1 to all) of a block that was just given out, and takes the rest back.
+ * What is kept lies in blocks of falling size, each to be freed by itself. Of those that another
+ * one follows, buddy_continues() is true.
+ */
+void buddy_trim(struct buddy *b, uint64_t frame, unsigned order, uint64_t n);
+bool buddy_continues(const struct buddy *b, uint64_t frame);
+
 /* False: that is no block that was given out (the caller's bug); nothing was done. */
 bool buddy_free(struct buddy *b, uint64_t frame, unsigned order) __must_check;
 

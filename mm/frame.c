@@ -86,6 +86,43 @@ void frames_free(struct hpa start, unsigned order)
 		      (unsigned long long)start.v, order);
 }
 
+struct hpa frames_alloc_n(uint64_t n, enum frame_owner owner, bool zero)
+{
+	unsigned order = 0;
+	uint64_t frame;
+
+	while (1ull << order < n)
+		order++;
+	spin_lock(&lock, LOCK_FRAMES);
+	frame = buddy_alloc(&buddy, order, owner);
+	if (frame != BUDDY_NONE) {
+		buddy_trim(&buddy, frame, order, n);
+		by_owner[owner] += n;
+	}
+	spin_unlock(&lock, LOCK_FRAMES);
+	if (frame == BUDDY_NONE)
+		return HPA_NONE;
+	if (zero)
+		memset(map(frame), 0, PAGE_SIZE * n);
+	return HPA(frame << PAGE_SHIFT);
+}
+
+uint64_t frames_free_n(struct hpa start)
+{
+	uint64_t n = 0;
+	bool more;
+
+	do {
+		uint64_t frame = (start.v >> PAGE_SHIFT) + n;
+		unsigned order = frame_record(HPA(frame << PAGE_SHIFT))->order;
+
+		more = buddy_continues(&buddy, frame); /* the caller's alone */
+		frames_free(HPA(frame << PAGE_SHIFT), order);
+		n += 1ull << order;
+	} while (more);
+	return n;
+}
+
 struct frame *frame_record(struct hpa pa)
 {
 	invariant(pa.v >> PAGE_SHIFT < buddy.n_frames);

@@ -37,6 +37,11 @@ void frames_init(struct usable *usable);
 struct hpa frames_alloc(unsigned order, enum frame_owner owner, bool zero);
 void frames_free(struct hpa start, unsigned order);
 
+/* n frames (1 to 2^FRAME_MAX_ORDER) in one piece, aligned to n rounded up to a power of two, or
+ * HPA_NONE; and freeing them, which returns n. */
+struct hpa frames_alloc_n(uint64_t n, enum frame_owner owner, bool zero);
+uint64_t frames_free_n(struct hpa start);
+
 static inline struct hpa frame_alloc(enum frame_owner owner)
 {
 	return frames_alloc(0, owner, true);

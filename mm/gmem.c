@@ -14,14 +14,14 @@ static uint64_t first_part(uint64_t gpa, uint64_t len)
 	return MIN(len, room);
 }
 
-/* Whether every byte is RAM. Stops at the first chunk that is not, so an absurd length costs no
- * more than the guest has chunks. */
-static bool is_ram(const struct gmem *m, uint64_t gpa, uint64_t len)
+/* Whether every byte is RAM, or for reading ROM. Stops at the first chunk that is not, so an absurd
+ * length costs no more than the guest has chunks. */
+static bool is_there(const struct gmem *m, uint64_t gpa, uint64_t len, bool write)
 {
 	while (len) {
 		uint64_t part = first_part(gpa, len);
 
-		if (!gmem_ptr(m, gpa, part))
+		if (!gmem_ptr(m, gpa, part) || (write && gmem_is_rom(m, gpa)))
 			return false;
 		gpa += part;
 		len -= part;
@@ -33,7 +33,7 @@ int gmem_read(const struct gmem *m, uint64_t gpa, void *buf, uint64_t len)
 {
 	uint8_t *to = buf;
 
-	if (!is_ram(m, gpa, len))
+	if (!is_there(m, gpa, len, false))
 		return ERR_RANGE;
 	while (len) {
 		uint64_t part = first_part(gpa, len);
@@ -50,7 +50,7 @@ int gmem_write(struct gmem *m, uint64_t gpa, const void *buf, uint64_t len)
 {
 	const uint8_t *from = buf;
 
-	if (!is_ram(m, gpa, len))
+	if (!is_there(m, gpa, len, true))
 		return ERR_RANGE;
 	while (len) {
 		uint64_t part = first_part(gpa, len);
@@ -65,7 +65,7 @@ int gmem_write(struct gmem *m, uint64_t gpa, const void *buf, uint64_t len)
 
 int gmem_fill(struct gmem *m, uint64_t gpa, uint8_t byte, uint64_t len)
 {
-	if (!is_ram(m, gpa, len))
+	if (!is_there(m, gpa, len, true))
 		return ERR_RANGE;
 	while (len) {
 		uint64_t part = first_part(gpa, len);

@@ -22,10 +22,13 @@ struct gmem {
 		*chunk; /* host address of each 2 MiB of guest-physical space; NULL: no RAM there */
 	uint64_t n_chunks; /* entries of `chunk` */
 	uint64_t size;     /* bytes of RAM, a multiple of 2 MiB */
+
+	/* chunks that hold a ROM, which can be read only: the first one, and how many */
+	uint64_t rom_first, rom_count;
 };
 
 /* Host address of guest-physical `gpa` if the `len` bytes (at most up to the end of the 2 MiB
- * chunk) are RAM, else NULL. For reading only. */
+ * chunk) are RAM or ROM, else NULL. For reading only. */
 static inline const void *gmem_ptr(const struct gmem *m, uint64_t gpa, uint64_t len)
 {
 	uint64_t i = gpa >> GMEM_CHUNK_SHIFT;
@@ -36,14 +39,21 @@ static inline const void *gmem_ptr(const struct gmem *m, uint64_t gpa, uint64_t 
 	return m->chunk[i] + off;
 }
 
-/* The same for writing: marks the pages dirty. */
+static inline bool gmem_is_rom(const struct gmem *m, uint64_t gpa)
+{
+	return (gpa >> GMEM_CHUNK_SHIFT) - m->rom_first < m->rom_count;
+}
+
+/* The same for writing, so RAM only: marks the pages dirty. */
 static inline void *gmem_ptr_write(struct gmem *m, uint64_t gpa, uint64_t len)
 {
+	if (gmem_is_rom(m, gpa))
+		return NULL;
 	return (void *)(uintptr_t)gmem_ptr(m, gpa, len);
 }
 
-/* Copies between host memory and guest RAM, across chunks. ERR_RANGE if any byte is not RAM; then
- * nothing was copied. */
+/* Copies between host memory and guest RAM (or from ROM), across chunks. ERR_RANGE if any byte is
+ * neither; then nothing was copied. */
 int gmem_read(const struct gmem *m, uint64_t gpa, void *buf, uint64_t len) __must_check;
 int gmem_write(struct gmem *m, uint64_t gpa, const void *buf, uint64_t len) __must_check;
 int gmem_fill(struct gmem *m, uint64_t gpa, uint8_t byte, uint64_t len) __must_check;

@@ -107,20 +107,11 @@ static void *small_alloc(unsigned shift)
 	return memset(o, 0, (size_t)1 << shift);
 }
 
-static unsigned order_for(size_t size)
-{
-	unsigned order = 0;
-
-	while (PAGE_SIZE << order < size)
-		order++;
-	return order;
-}
-
 void *heap_alloc(size_t size)
 {
 	unsigned shift = MIN_SHIFT;
 	struct hpa pa;
-	unsigned order;
+	uint64_t n;
 
 	while (shift <= MAX_SHIFT && (size_t)1 << shift < size)
 		shift++;
@@ -128,14 +119,14 @@ void *heap_alloc(size_t size)
 		return small_alloc(shift);
 	if (size > PAGE_SIZE << FRAME_MAX_ORDER)
 		return NULL;
-	order = order_for(size);
-	pa = frames_alloc(order, FRAME_HEAP, true);
+	n = ALIGN_UP(size, PAGE_SIZE) >> PAGE_SHIFT;
+	pa = frames_alloc_n(n, FRAME_HEAP, true);
 	if (hpa_is_none(pa))
 		return NULL;
 	spin_lock(&lock, LOCK_HEAP);
 	stats.objects++;
-	stats.frames += 1ull << order;
-	stats.used_bytes += PAGE_SIZE << order;
+	stats.frames += n;
+	stats.used_bytes += n * PAGE_SIZE;
 	spin_unlock(&lock, LOCK_HEAP);
 	return phys_to_virt(pa);
 }
@@ -143,17 +134,16 @@ void *heap_alloc(size_t size)
 static void large_free(void *p)
 {
 	struct hpa pa = virt_to_phys(p);
-	const struct frame *f = frame_record(pa);
-	unsigned order = f->order;
+	uint64_t n;
 
-	if (f->owner != FRAME_HEAP)
+	if (frame_record(pa)->owner != FRAME_HEAP)
 		panic("heap: %p was freed but not given out", p);
+	n = frames_free_n(pa);
 	spin_lock(&lock, LOCK_HEAP);
 	stats.objects--;
-	stats.frames -= 1ull << order;
-	stats.used_bytes -= PAGE_SIZE << order;
+	stats.frames -= n;
+	stats.used_bytes -= n * PAGE_SIZE;
 	spin_unlock(&lock, LOCK_HEAP);
-	frames_free(pa, order);
 }
 
 static void small_free(void *p)

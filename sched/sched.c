@@ -91,13 +91,13 @@ void sched_remove(struct sched_entity *e)
 	unlock(q, irqs);
 }
 
-struct percpu *sched_least_loaded(void)
+struct percpu *sched_least_loaded(const struct cpu_set *set)
 {
 	struct percpu *best = NULL;
 
 	for (uint32_t i = 0; i < n_cpus; i++) {
 		/* of equals the last: the first one also has the console */
-		if (percpus[i]->hv_on &&
+		if (percpus[i]->hv_on && cpu_set_has(set, i) &&
 		    (!best || runqs[i].n_entities <= runq_of(best)->n_entities))
 			best = percpus[i];
 	}

@@ -7,6 +7,7 @@
 
 #include "arch/x86/percpu.h"
 #include "lib/spinlock.h"
+#include "sched/cpu_set.h"
 #include "sched/timer.h"
 
 enum sched_state {
@@ -32,8 +33,9 @@ void sched_init(void);
 void sched_add(struct sched_entity *e, struct percpu *cpu);
 void sched_remove(struct sched_entity *e); /* parked */
 
-/* The core with the fewest entities. */
-struct percpu *sched_least_loaded(void);
+/* The core of the set with the fewest entities, of those that can run guests; NULL: there is none.
+ */
+struct percpu *sched_least_loaded(const struct cpu_set *set);
 
 /* Makes it runnable, and lets its core know if it was not. Any core, any context but NMI. Returns
  * whether it is running at this moment. */

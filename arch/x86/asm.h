@@ -79,6 +79,12 @@ static inline uint64_t rdtsc(void)
 	return lo | (uint64_t)hi << 32;
 }
 
+/* Its two halves as they come, where they are only to be kept. */
+static inline void rdtsc_halves(uint32_t *lo, uint32_t *hi)
+{
+	__asm__ volatile("rdtsc" : "=a"(*lo), "=d"(*hi));
+}
+
 #define DEFINE_CONTROL_REGISTER(cr)                                        \
 	static inline uint64_t read_##cr(void)                             \
 	{                                                                  \

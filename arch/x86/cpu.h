@@ -60,9 +60,10 @@ void lapic_timer_set(uint64_t deadline);
 extern uint64_t tsc_hz;
 extern const char *tsc_source;
 void tsc_calibrate(const struct acpi_info *acpi);
-uint64_t tsc_to_ns(uint64_t ticks); /* a length of time; at most 1 ns too small, for centuries */
-uint64_t ns_to_tsc(uint64_t ns);    /* TIME_NEVER stays TIME_NEVER, both ways */
-uint64_t uptime_ns(void);           /* since tsc_calibrate began; 0 before */
+uint64_t tsc_to_ns(uint64_t ticks);   /* a length of time; at most 1 ns too small, for centuries */
+uint64_t ns_to_tsc(uint64_t ns);      /* TIME_NEVER stays TIME_NEVER, both ways */
+uint64_t uptime_ns(void);             /* since tsc_calibrate began; 0 before */
+uint64_t tsc_uptime_ns(uint64_t tsc); /* what it was when the boot CPU's TSC was that */
 void delay_us(uint64_t us);
 
 /* Seconds since 1970 by the CMOS clock at boot plus uptime (drivers/cmos.c). */

@@ -40,8 +40,6 @@ void fpu_init_host_this_cpu(void)
 	}
 	if (host_xcr0)
 		cr4 |= CR4_OSXSAVE;
-	if (host_xcr0 & XCR0_PKRU)
-		cr4 |= CR4_PKE; /* for RDPKRU: keys count for user pages only, and there are none */
 	write_cr4(cr4);
 	if (host_xcr0)
 		xsetbv(0, host_xcr0);
@@ -83,11 +81,21 @@ static void overwrite_pointers(void)
 	__asm__ volatile("fnclex; ffree %%st(7); fildl %0" ::"m"(zero));
 }
 
+/*
+ * Keys are off in the hypervisor, whose own accesses are none of the guest's business. They count
+ * for user pages only, of which it has none, but not every emulator knows that; and RDPKRU needs
+ * them on. Interrupts are off meanwhile, so that as little as possible runs with them.
+ */
 uint32_t fpu_guest_pkru(void)
 {
+	bool interrupts = irq_save();
+	uint64_t cr4 = read_cr4();
 	uint32_t pkru, zero;
 
+	write_cr4(cr4 | CR4_PKE);
 	__asm__ volatile("rdpkru" : "=a"(pkru), "=d"(zero) : "c"(0));
+	write_cr4(cr4);
+	irq_restore(interrupts);
 	return pkru;
 }
 

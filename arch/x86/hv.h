@@ -63,6 +63,12 @@ enum io_flags {
 	IO_REP = BIT32(3),
 };
 
+struct io_access {
+	uint16_t port;
+	uint8_t size;  /* 1, 2, 4 */
+	uint8_t flags; /* enum io_flags */
+};
+
 struct vm_exit {
 	uint8_t kind;     /* enum exit_kind */
 	uint8_t insn_len; /* of the instruction that exited, in bytes; 0: the hardware does not say
@@ -73,11 +79,7 @@ struct vm_exit {
 		struct {
 			bool write; /* the index is in RCX */
 		} msr;
-		struct {
-			uint16_t port;
-			uint8_t size;  /* 1, 2, 4 */
-			uint8_t flags; /* enum io_flags */
-		} io;
+		struct io_access io;
 		struct {
 			struct gpa gpa;
 			uint8_t access; /* enum memory_access */
@@ -103,8 +105,8 @@ struct vm_exit {
 			bool protection; /* #GP, else #UD */
 		} refused;
 	};
-	/* as the hardware put it, for the exit ring and for messages; the code is not filled for
-	 * the frequent kinds, which say the same */
+	/* as the hardware put it, for messages; not filled for the frequent kinds, which say the
+	 * same */
 	uint64_t raw_info1, raw_code;
 };
 

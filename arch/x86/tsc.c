@@ -249,9 +249,14 @@ uint64_t ns_to_tsc(uint64_t ns)
 	return tick_scale_apply(&to_tsc, ns);
 }
 
+uint64_t tsc_uptime_ns(uint64_t tsc)
+{
+	return tsc_hz ? tsc_to_ns(tsc - boot_tsc) : 0;
+}
+
 uint64_t uptime_ns(void)
 {
-	return tsc_hz ? tsc_to_ns(rdtsc() - boot_tsc) : 0;
+	return tsc_uptime_ns(rdtsc());
 }
 
 void delay_us(uint64_t us)

@@ -20,6 +20,7 @@ enum apic_delivery_mode {
 };
 
 #define MSI_ADDR_BASE       0xfee00000ull
+#define MSI_ADDR_BASE_SHIFT 20 /* the bits from here up are those of MSI_ADDR_BASE */
 #define MSI_ADDR_DEST_SHIFT 12
 #define MSI_ADDR_DEST       0xffull
 #define MSI_ADDR_HINT       BIT(3) /* redirection hint: one of the destinations is enough */

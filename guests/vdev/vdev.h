@@ -18,14 +18,23 @@
 #include "lib/types.h"
 
 /* Interrupt lines of the board. 0 to 15 are the ISA lines; line n reaches the 8259 pair as IRQ n
- * and the I/O APIC as pin n (line 0, the 8254, as pin 2). 16 to 23 reach the I/O APIC only. */
+ * and the I/O APIC as pin n (line 0, the 8254, as pin 2). 16 to 23 reach the I/O APIC only. Each
+ * wire of the PCI bus drives two lines: for the 8259 pair 10 (A and B) or 11 (C and D), and for the
+ * I/O APIC its own of 16 to 19. */
 enum {
 	LINE_PIT = 0,
 	LINE_KBD = 1,
 	LINE_COM1 = 4,
 	LINE_RTC = 8,
 	LINE_SCI = 9,
+	LINE_PIRQ_AB = 10,
+	LINE_PIRQ_CD = 11,
+	LINE_PIRQ_A = 16,
+	LINE_HPET_FIRST = 20, /* the guest chooses */
+	LINE_HPET_COUNT = 4,
 	LINE_COUNT = 24,
+	LINE_HPET_PIT = LINE_COUNT,
+	LINE_HPET_RTC,
 };
 
 /* Why a device asks for the machine to be stopped. */
@@ -55,6 +64,11 @@ struct vdev_host {
 	 * shows its transmitter as busy, and tries again when the machine calls vuart_tx_ready().
 	 */
 	bool (*serial_out)(void *ctx, uint8_t byte);
+
+	/* Copies from and to guest RAM, for devices that do so themselves. ERR_RANGE, and nothing
+	 * was copied, if any byte is not RAM. */
+	int (*read_memory)(void *ctx, uint64_t gpa, void *buf, uint64_t len);
+	int (*write_memory)(void *ctx, uint64_t gpa, const void *buf, uint64_t len);
 
 	/* The guest asked for its power to be switched, or ended itself with `value`. */
 	void (*power)(void *ctx, enum vdev_power what, uint32_t value);

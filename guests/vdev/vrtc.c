@@ -375,6 +375,11 @@ void vrtc_write(struct vrtc *v, uint16_t port, uint8_t value)
 	update(v, now);
 }
 
+bool vrtc_line(const struct vrtc *v)
+{
+	return v->cmos[REG_C] & C_IRQF;
+}
+
 void vrtc_expire(struct vrtc *v, uint64_t now)
 {
 	sync(v, now);

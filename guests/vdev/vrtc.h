@@ -38,6 +38,9 @@ void vrtc_set_memory(struct vrtc *v, uint64_t low_bytes, uint64_t high_bytes);
 uint8_t vrtc_read(struct vrtc *v, uint16_t port);
 void vrtc_write(struct vrtc *v, uint16_t port, uint8_t value);
 
+/* The level of its interrupt line. */
+bool vrtc_line(const struct vrtc *v);
+
 void vrtc_expire(struct vrtc *v, uint64_t now);
 
 /* Judges loaded fields; ERR_INVALID with a sentence. */

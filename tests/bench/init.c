@@ -1,9 +1,11 @@
 /*
- * Process 1 of the bench's Linux: the work that is measured, each piece between two marker instructions
- * (tests/bench/marks.c). Without a C library, so that nothing happens that is not written here.
+ * Process 1 of the bench's Linux: the work that is measured, each piece between two marker
+ * instructions (tests/bench/marks.c). Without a C library, so that nothing happens that is not
+ * written here.
  *
- * What the programs print goes into files, and what they did is checked, so that a piece of work that
- * failed counts for nothing. The last line says "bench: done"; any other end names what failed.
+ * What the programs print goes into files, and what they did is checked, so that a piece of work
+ * that failed counts for nothing. The last line says "bench: done"; any other end names what
+ * failed.
  */
 #include <fcntl.h>
 #include <linux/reboot.h>
@@ -71,7 +73,8 @@ static void run(char *const argv[], const char *output)
 		fail("fork");
 	if (child == 0) {
 		if (output) {
-			long file = call(SYS_open, (long)output, O_CREAT | O_WRONLY | O_TRUNC, 0600, 0, 0);
+			long file = call(SYS_open, (long)output, O_CREAT | O_WRONLY | O_TRUNC, 0600,
+					 0, 0);
 
 			call(SYS_dup2, file, 1, 0, 0, 0);
 			call(SYS_dup2, file, 2, 0, 0, 0);
@@ -100,7 +103,7 @@ static void work(void)
 {
 	static char *tiny[] = {"/bin/tiny", NULL};
 	static char *dd[] = {"/bin/busybox", "dd", "if=/dev/zero", "of=/ram/zeros", "bs=64k",
-			     "count=1024", NULL};
+			     "count=1024",   NULL};
 	static char *md5sum[] = {"/bin/busybox", "md5sum", "/ram/zeros", NULL};
 
 	if (call(SYS_mount, (long)"none", (long)"/ram", (long)"ramfs", 0, 0))

@@ -1,8 +1,9 @@
-"""Boots Linux bare and as a guest of Skerry on the same emulated CPU, with the same kernel, command line
-and initrd, and counts the instructions of each piece of its work (marks.c says how)."""
+"""Boots Linux bare and as a guest of Skerry on the same emulated CPU, with the same kernel, command
+line and initrd, and counts the instructions of each piece of its work (marks.c says how)."""
 
 import importlib.machinery
 import importlib.util
+import json
 import os
 import shutil
 import struct
@@ -25,17 +26,18 @@ HOST_MEMORY = 1024  # MiB of the machine below Skerry
 CMDLINE = "console=ttyS0 quiet nokaslr"
 
 # Two runs with these are the same.
-EXACT = ["-icount", "shift=0,sleep=off", "-seed", "1", "-rtc", "base=2026-01-01T00:00:00,clock=vm",
-         "-nodefaults"]
+EXACT = ["-icount", "shift=0,sleep=off", "-seed", "1", "-rtc", "base=2026-01-01T00:00:00,clock=vm"]
 
-# The pieces: name, the place where each begins, and where it ends.
-PIECES = (
-    ("entry to guest", "hypervisor", "kernel"),
-    ("kernel to userspace", "kernel", "mark-1"),
-    ("200 fork+exec", "mark-2", "mark-3"),
-    ("dd 64 MiB into ramfs", "mark-4", "mark-5"),
-    ("md5sum of it", "mark-6", "mark-7"),
-)
+EPOCH = 1767225600  # all dates in the images: 2026-01-01
+
+# The pieces of work: the place where each begins, and where it ends (init.c has the marks).
+PIECES = {
+    "entry": ("hypervisor", "kernel"),
+    "kernel": ("kernel", "mark-1"),
+    "fork": ("mark-2", "mark-3"),
+    "dd": ("mark-4", "mark-5"),
+    "md5sum": ("mark-6", "mark-7"),
+}
 
 
 class Failure(Exception):
@@ -68,28 +70,54 @@ def make_initrd(out):
         f.write(member(0, "TRAILER!!!", 0))
 
 
-def bare_iso(kernel, initrd):
-    out = os.path.join(FOLDER, "bare.iso")
-    root = os.path.join(FOLDER, "bare")
+def card(name, files, entry):
+    """A memory card with GRUB and `files` ({path in /boot: path here}), which does the lines
+    `entry`. QEMU reads a card at once, where disks answer when the host's own do: only so is
+    everything from the switch-on the same in every run. The same input gives the same bytes."""
+    root = os.path.join(FOLDER, name)
+    out = root + ".img"
     shutil.rmtree(root, ignore_errors=True)
-    os.makedirs(os.path.join(root, "boot", "grub"))
-    shutil.copyfile(kernel, os.path.join(root, "boot", "vmlinuz"))
-    shutil.copyfile(initrd, os.path.join(root, "boot", "initrd"))
-    with open(os.path.join(root, "boot", "grub", "grub.cfg"), "w", encoding="ascii") as f:
-        f.write("set timeout=0\nset gfxpayload=text\nmenuentry Linux {\n"
-                f"\tlinux /boot/vmlinuz {CMDLINE}\n\tinitrd /boot/initrd\n}}\n")
-    subprocess.run(["grub-mkrescue", "-o", out, "--locales=", "--fonts=", "--themes=",
-                    "--install-modules=normal linux iso9660 part_msdos", root], check=True,
-                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    boot = os.path.join(root, "boot")
+    os.makedirs(boot)
+    for file, path in files.items():
+        shutil.copyfile(path, os.path.join(boot, file))
+    with open(os.path.join(boot, "grub.cfg"), "w", encoding="ascii") as f:
+        f.write("\n".join(["set timeout=0", "set gfxpayload=text", "menuentry bench {", *entry,
+                           "}", ""]))
+    early = os.path.join(FOLDER, name + ".cfg")
+    with open(early, "w", encoding="ascii") as f:
+        f.write("set root=(hd0)\nset prefix=(hd0)/boot\n")
+    subprocess.run(["grub-mkimage", "-O", "i386-pc-eltorito", "-p", "/boot", "-c", early, "-o",
+                    os.path.join(boot, "grub.img"), "biosdisk", "iso9660", "normal", "linux",
+                    "multiboot2"], check=True)
+    subprocess.run(["xorriso", "-as", "mkisofs", "-quiet", "-r",
+                    "--set_all_file_dates", f"={EPOCH}", "-b", "boot/grub.img", "-no-emul-boot",
+                    "-boot-load-size", "4", "-boot-info-table", "--grub2-boot-info",
+                    "--grub2-mbr", "/usr/lib/grub/i386-pc/boot_hybrid.img", "-o", out, root],
+                   check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                   env=dict(os.environ, SOURCE_DATE_EPOCH=str(EPOCH)))
+    os.truncate(out, 1 << (os.path.getsize(out) - 1).bit_length())  # cards have such sizes only
     shutil.rmtree(root)
+    os.unlink(early)
     return out
 
 
-def guest_iso(kernel, initrd):
+def bare_card(kernel, initrd):
+    return card("bare", {"vmlinuz": kernel, "initrd": initrd},
+                [f"linux /boot/vmlinuz {CMDLINE}", "initrd /boot/initrd"])
+
+
+def guest_card(kernel, initrd):
     config = skerry.config({"name": "linux", "memory": f"{MEMORY}M",
                             "boot": {"linux": "vmlinuz", "initrd": "initrd", "cmdline": CMDLINE}},
                            attach="linux")
-    return images.packed(config, {"vmlinuz": kernel, "initrd": initrd})("exit=acpi")
+    path = os.path.join(FOLDER, "guests.json")
+    with open(path, "w", encoding="ascii") as f:
+        json.dump(config, f)
+    return card("guest", {"skerry": images.HYPERVISOR, "guests.json": path, "vmlinuz": kernel,
+                          "initrd": initrd},
+                ["multiboot2 /boot/skerry exit=acpi", "module2 /boot/guests.json config",
+                 "module2 /boot/vmlinuz vmlinuz", "module2 /boot/initrd initrd"])
 
 
 def entries_of_kernel(path):
@@ -125,39 +153,71 @@ def image_range(path):
     return vaddr, vaddr + memsz
 
 
-def run(name, iso, memory, kernel, profile=None):
-    """Boots an image; returns {place: (executed, total, executed by the hypervisor)}."""
+def command(name, image, memory, kernel, profile):
     base = os.path.join(FOLDER, name)
     code32, code64 = entries_of_kernel(kernel)
-    first, end = image_range(images.HYPERVISOR)
     offset, entry = entry_of_elf(images.HYPERVISOR)
-    plugin = [os.path.join(FOLDER, "marks.so"), f"out={base}.marks", f"code=kernel32:0:{code32.hex()}",
-              f"code=kernel64:200:{code64.hex()}",
-              f"code=hypervisor:{offset:x}:{entry.hex()}",
-              f"range={first:x}-{end:x}"]
+    first, end = image_range(images.HYPERVISOR)
+    plugin = [os.path.join(FOLDER, "marks.so"), f"out={base}.marks",
+              f"code=kernel32:0:{code32.hex()}", f"code=kernel64:200:{code64.hex()}",
+              f"code=hypervisor:{offset:x}:{entry.hex()}", f"range={first:x}-{end:x}"]
     if profile:
         plugin.append(f"profile={profile}")
-    command = [qemu.PROGRAM, "-machine", "q35", "-accel", "tcg", "-cpu", CPU, "-smp", "1", "-m",
-               f"{memory}M", "-display", "none", "-no-reboot", *EXACT,
-               "-serial", f"file:{base}.serial", "-drive", f"if=none,id=cd,media=cdrom,file={iso}",
-               "-device", "ide-cd,drive=cd", "-plugin", ",".join(plugin)]
+    return [qemu.PROGRAM, "-machine", "q35", "-accel", "tcg", "-cpu", CPU, "-smp", "1", "-m",
+            f"{memory}M", "-display", "none", "-no-reboot", *EXACT, "-nodefaults",
+            "-serial", f"file:{base}.serial",
+            "-drive", f"if=none,id=card,format=raw,snapshot=on,file={image}",
+            "-device", "sdhci-pci", "-device", "sd-card,drive=card", "-plugin", ",".join(plugin)]
+
+
+def boot(name, image, memory, kernel, profile=None):
+    """Boots an image; returns {place: (executed, total, executed by the hypervisor)}. `name` is
+    that of the files in build/bench that tell about it."""
+    base = os.path.join(FOLDER, name)
+    words = command(name, image, memory, kernel, profile)
     with open(base + ".log", "w", encoding="utf-8") as log:
-        log.write(" ".join(command) + "\n")
+        log.write(" ".join(words) + "\n")
         log.flush()
         try:
-            subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            subprocess.run(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                            timeout=TIMEOUT, check=True)
         except subprocess.TimeoutExpired:
             raise Failure(f"{name} did not end in {TIMEOUT:.0f} s: see {base}.serial") from None
         except subprocess.CalledProcessError:
-            raise Failure(f"{name}: QEMU failed: see {base}.log") from None
+            raise Failure(f"{name}: QEMU failed: {last_line(base + '.log')}") from None
     with open(base + ".serial", encoding="utf-8", errors="replace") as f:
         if "bench: done" not in f.read():
             raise Failure(f"{name} did not do its work: see {base}.serial")
-    places = {}
     with open(base + ".marks", encoding="ascii") as f:
-        for line in f:
-            place, *numbers = line.split()
-            place = "kernel" if place in ("kernel32", "kernel64") else place
-            places.setdefault(place, tuple(map(int, numbers)))
+        return read_marks(f)
+
+
+def last_line(path):
+    with open(path, encoding="utf-8", errors="replace") as f:
+        return f.read().strip().split("\n")[-1]
+
+
+def read_marks(lines):
+    """{place: (executed, total, executed by the hypervisor)}: a kernel's two entries are one place,
+    and the first time counts."""
+    places = {}
+    for line in lines:
+        place, *numbers = line.split()
+        places.setdefault("kernel" if place in ("kernel32", "kernel64") else place,
+                          tuple(map(int, numbers)))
     return places
+
+
+def pieces(places):
+    """{piece: (executed, total, executed by the hypervisor)} of what the places tell of."""
+    return {piece: tuple(b - a for a, b in zip(places[first], places[last]))
+            for piece, (first, last) in PIECES.items() if first in places and last in places}
+
+
+def prepare():
+    """What is booted: (bare, guest) for boot()."""
+    kernel = images.payload("vmlinuz-generic")
+    initrd = os.path.join(FOLDER, "initrd")
+    make_initrd(initrd)
+    return ((bare_card(kernel, initrd), MEMORY, kernel),
+            (guest_card(kernel, initrd), HOST_MEMORY, kernel))

@@ -1,32 +1,35 @@
 /*
- * A plug-in for QEMU's TCG that says how many instructions had been executed when the machine came to
- * certain places: the bench's stopwatch. The machine under test notices nothing: there is no device to
- * talk to, and no exit.
+ * A plug-in for QEMU's TCG that says how many instructions had been executed when the machine came
+ * to certain places: the bench's stopwatch. The machine under test notices nothing: there is no
+ * device to talk to, and no exit.
  *
  * Places are of two kinds:
  *
- *   - marker instructions: `nopl 0x5ee7NNNN(%rax)`, which does nothing in any mode and at any privilege.
- *     Each time one is executed counts. Its name is "mark-" and NNNN in decimal.
- *   - code that is recognised by its first bytes and its place in a page (code=NAME:OFFSET:HEX): an image's
- *     entry point, without a change to the image. The first time counts.
+ *   - marker instructions: `nopl 0x5ee7NNNN(%rax)`, which does nothing at any privilege (16-bit
+ * modes have no such one). Each time one is executed counts. Its name is "mark-" and NNNN in
+ * decimal.
+ *   - code that is recognised by its first bytes and its place in a page (code=NAME:OFFSET:HEX): an
+ * image's entry point, without a change to the image. The first time counts.
  *
  * Each makes a line of the output file: its name and three numbers of instructions:
  *
  *   - executed since the machine was switched on,
  *   - the same and the time that the processor was halted, which is the machine's clock (with
- *     -icount shift=0 an instruction takes a nanosecond, and while the processor is halted the clock
- *     jumps to the next event),
+ *     -icount shift=0 an instruction takes a nanosecond, and while the processor is halted the
+ * clock jumps to the next event),
  *   - executed at addresses of a range (range=FIRST-END): the hypervisor's own.
  *
  * An instruction that faults or is intercepted is counted each time it is tried.
  *
- * With profile=FILE each instruction of the range has a count of its own, which are written at each place:
- * lines "NAME", then "ADDRESS COUNT" of all that are not 0.
+ * With profile=FILE each instruction of the range has a count of its own, which are written at each
+ * place: lines "NAME", then "ADDRESS COUNT" of all that are not 0.
  *
- * Arguments: out=FILE [code=NAME:OFFSET:HEX]... [range=FIRST-END] [profile=FILE]. For one virtual CPU.
- * Debian packs no qemu-plugin.h, so what is used of it stands below. Source: QEMU, "QEMU TCG Plugins" (API version 1).
+ * Arguments: out=FILE [code=NAME:OFFSET:HEX]... [range=FIRST-END] [profile=FILE]. For one virtual
+ * CPU. Debian packs no qemu-plugin.h, so what is used of it stands below. Source: QEMU, "QEMU TCG
+ * Plugins" (API version 1).
  */
 #define _GNU_SOURCE
+#include <ctype.h>
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -52,8 +55,8 @@ const void *qemu_plugin_insn_data(const struct insn *insn);
 size_t qemu_plugin_insn_size(const struct insn *insn);
 uint64_t qemu_plugin_insn_vaddr(const struct insn *insn);
 void qemu_plugin_register_vcpu_tb_trans_cb(plugin_id id, void (*cb)(plugin_id, struct tb *));
-void qemu_plugin_register_vcpu_insn_exec_cb(struct insn *insn, void (*cb)(unsigned, void *), int flags,
-					    void *data);
+void qemu_plugin_register_vcpu_insn_exec_cb(struct insn *insn, void (*cb)(unsigned, void *),
+					    int flags, void *data);
 void qemu_plugin_register_vcpu_insn_exec_inline(struct insn *insn, int op, void *ptr, uint64_t imm);
 
 __attribute__((visibility("default"))) int qemu_plugin_version = API_VERSION;
@@ -84,9 +87,9 @@ static FILE *out, *profile_out;
 
 static int64_t (*icount_get)(void), (*icount_get_raw)(void);
 
-/* QEMU knows the number of instructions of a running virtual CPU at certain points only, and ends itself
- * when it is asked at another; but what the clock is ahead of that number may be read by any other thread,
- * and does not change while the virtual CPU waits in a callback. */
+/* QEMU knows the number of instructions of a running virtual CPU at certain points only, and ends
+ * itself when it is asked at another; but what the clock is ahead of that number may be read by any
+ * other thread, and does not change while the virtual CPU waits in a callback. */
 static void *read_halted(void *result)
 {
 	*(int64_t *)result = icount_get() - icount_get_raw();
@@ -174,8 +177,8 @@ static void look_for_code(const struct tb *tb)
 
 		if (!place->seen && (qemu_plugin_tb_vaddr(tb) & PAGE_MASK) == place->offset &&
 		    n >= CODE_MIN && !memcmp(bytes, place->bytes, n))
-			qemu_plugin_register_vcpu_insn_exec_cb(qemu_plugin_tb_get_insn(tb, 0), at_code,
-							       CB_NO_REGS, place);
+			qemu_plugin_register_vcpu_insn_exec_cb(qemu_plugin_tb_get_insn(tb, 0),
+							       at_code, CB_NO_REGS, place);
 	}
 }
 
@@ -225,7 +228,9 @@ static int add_code(const char *value)
 	if (code_count == CODE_MAX ||
 	    sscanf(value, "%31[^:]:%x:%n", place->name, &place->offset, &hex) != 2 || !hex)
 		return bad("not NAME:OFFSET:HEX, or one too many", value);
-	for (value += hex; place->size < CODE_BYTES && sscanf(value, "%2x", &byte) == 1; value += 2)
+	for (value += hex; place->size < CODE_BYTES && isxdigit((unsigned char)value[0]) &&
+			   isxdigit((unsigned char)value[1]) && sscanf(value, "%2x", &byte) == 1;
+	     value += 2)
 		place->bytes[place->size++] = (uint8_t)byte;
 	if (*value || place->size < CODE_MIN)
 		return bad("not 6 to 64 bytes in hexadecimal", value);
@@ -263,8 +268,8 @@ static int add_argument(const char *argument)
 	return bad("unknown argument", argument);
 }
 
-__attribute__((visibility("default"))) int qemu_plugin_install(plugin_id id, const void *info, int argc,
-								char **argv)
+__attribute__((visibility("default"))) int qemu_plugin_install(plugin_id id, const void *info,
+							       int argc, char **argv)
 {
 	(void)info;
 	for (int i = 0; i < argc; i++)
@@ -277,8 +282,8 @@ __attribute__((visibility("default"))) int qemu_plugin_install(plugin_id id, con
 		if (!profile)
 			return bad("no memory", "profile");
 	}
-	icount_get = (int64_t (*)(void))dlsym(RTLD_DEFAULT, "icount_get");
-	icount_get_raw = (int64_t (*)(void))dlsym(RTLD_DEFAULT, "icount_get_raw");
+	icount_get = (int64_t(*)(void))dlsym(RTLD_DEFAULT, "icount_get");
+	icount_get_raw = (int64_t(*)(void))dlsym(RTLD_DEFAULT, "icount_get_raw");
 	if (!icount_get || !icount_get_raw)
 		return bad("not in this QEMU", "icount_get");
 	qemu_plugin_register_vcpu_tb_trans_cb(id, translated);

@@ -7,6 +7,7 @@
 #include "checks.h"
 
 #define MSR_TSC		 0x10
+#define MSR_PLATFORM_ID	 0x17
 #define MSR_TSC_ADJUST	 0x3b
 #define MSR_PRED_CMD	 0x49
 #define MSR_MTRR_CAP	 0xfe
@@ -174,6 +175,9 @@ main:
 	WORKS(31, SET_MSR(MSR_MCG_STATUS, 0, 0))
 	REFUSES(32, MSR_MCG_STATUS, 0, 1)
 	ABSENT(32, 0x400) /* MC0_CTL */
+	/* 53: the platform's identity is one that needs no microcode, and cannot be written */
+	HOLDS(53, MSR_PLATFORM_ID, 0, 0)
+	REFUSES(53, MSR_PLATFORM_ID, 0, 0)
 	/* 33: a barrier that can be written only, if there is one */
 	mov $0x80000008, %eax
 	cpuid

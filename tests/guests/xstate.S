@@ -133,6 +133,20 @@ main:
 	cmp $7, %eax
 	CHECK 17, e
 	movb $1, has_avx
+	/* 18: what is on takes so much in the compacted format; 19: which XSAVEC writes */
+	mov $0xd, %eax
+	mov $1, %ecx
+	cpuid
+	bt $1, %eax
+	jnc turns
+	cmp $576 + 256, %ebx
+	CHECK 18, e
+	mov $7, %eax
+	xor %edx, %edx
+	xsavec values
+	CHECK_IS(19, values + 520, 7)
+	CHECK_IS(19, values + 524, 0x80000000)
+	WORKS(19, xrstor values)
 
 	/* ---- registers, in turns with other guests ---- */
 turns:
@@ -231,7 +245,7 @@ elsewhere:
 
 	.section .bss
 	.balign 64
-values:	       .skip X87 + YMM
+values:	       .skip 576 + 256
 found:	       .skip X87 + YMM
 listed:	       .skip 4
 seed:	       .skip 4

@@ -146,7 +146,7 @@ def printing_guests(config):
     if not isinstance(config, dict):
         return []
     return [g["name"] for g in config["guests"]
-            if "multiboot" in g["boot"] and g.get("serial") == "console"]
+            if ("multiboot" in g["boot"] or "pvh" in g["boot"]) and g.get("serial") == "console"]
 
 
 def keep_output(item, platform, machines):

@@ -36,8 +36,10 @@ def packed(config, files=None, hypervisor=HYPERVISOR):
     files = dict(files or {})
     for guest in config.get("guests", []):
         boot = guest.get("boot", {})
-        for name in [boot.get("linux"), boot.get("multiboot"), boot.get("initrd"),
-                     *boot.get("modules", [])]:
+        for name in [guest.get("symbols"), *guest.get("fw_cfg", {}).values(),
+                     *(boot.get(key) for key in ("linux", "multiboot", "pvh", "firmware", "kernel",
+                                                 "initrd")),
+                     *(m["file"] if isinstance(m, dict) else m for m in boot.get("modules", []))]:
             if name and name not in files:
                 files[name] = payload(name)
     return functools.partial(_make_packed, config, files, hypervisor)
@@ -62,14 +64,16 @@ def _make_packed(config, files, hypervisor, append):
     return out
 
 
-def raw(config_text, modules=(), hypervisor=HYPERVISOR):
+def raw(config_text, modules=(), hypervisor=HYPERVISOR, grub_unpacks=False):
     """An image whose configuration is any bytes and whose module lines are any [(string, path)]:
-    what tools/skerry-iso would refuse, to see what Skerry says. config_text None: no such module."""
-    return functools.partial(_make_raw, config_text, modules, hypervisor)
+    what tools/skerry-iso would refuse, to see what Skerry says. config_text None: no such module.
+    grub_unpacks: files that are packed by gzip, which it leaves as they are otherwise."""
+    return functools.partial(_make_raw, config_text, modules, hypervisor, grub_unpacks)
 
 
-def _make_raw(config_text, modules, hypervisor, append):
-    out, root = _places(repr(config_text), {s: p for s, p in modules}, append, hypervisor, "raw")
+def _make_raw(config_text, modules, hypervisor, grub_unpacks, append):
+    out, root = _places(repr((config_text, grub_unpacks)), {s: p for s, p in modules}, append,
+                        hypervisor, "raw")
     if os.path.exists(out):
         return out
     os.makedirs(os.path.join(root, "boot", "grub"))
@@ -85,8 +89,9 @@ def _make_raw(config_text, modules, hypervisor, append):
         lines.append(f"\tmodule2 /boot/{number} {string}")
     with open(os.path.join(root, "boot", "grub", "grub.cfg"), "w", encoding="utf-8") as f:
         f.write("\n".join(lines + ["}", ""]))
+    grub_modules = "normal multiboot2 iso9660 part_msdos" + (" gzio" if grub_unpacks else "")
     subprocess.run(["grub-mkrescue", "-o", out, "--locales=", "--fonts=", "--themes=",
-                    "--install-modules=normal multiboot2 iso9660 part_msdos", root], check=True,
+                    "--install-modules=" + grub_modules, root], check=True,
                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     shutil.rmtree(root)
     return out

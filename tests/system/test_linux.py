@@ -78,6 +78,42 @@ def test_life_of_a_guest(boot):
     assert machine.wait() == "ok"
 
 
+@pytest.mark.parametrize("option, irq", [
+    ("", "16"),  # wire A at the I/O APIC
+    pytest.param("noapic", "10", marks=pytest.mark.platforms(
+        "qemu-*", "kvm-*", reason="nothing of it depends on the processor")),
+], ids=["apic", "noapic"])
+def test_pci_devices(boot, option, irq):
+    """Linux finds the test device, gives it places, and uses the memory-mapped configuration."""
+    machine = boot(skerry.config(skerry.linux("web", cmdline="console=ttyS0 " + option,
+                                              devices={"test_device": True}),
+                                 attach="web", when_idle="poweroff"))
+    machine.expect_text(SHELL)
+    log = guest_command(machine, "dmesg | grep -E 'PCI|pci'")
+    assert re.search(r"(MMCONFIG|ECAM).* \[bus 00-ff\].*0xe0000000-0xefffffff", log)
+    assert re.search(r"(MMCONFIG|ECAM) .*reserved", log)
+    assert not re.search(r"can't (claim|assign)|failed to assign|no IRQ|no GSI", log)
+    device = "/sys/bus/pci/devices/0000:00:05.0/"
+    assert re.search(r"0x1af4\s+0x10f0\s+0xff0000", guest_command(
+        machine, f"cd {device}; cat vendor device class"))
+    found = guest_command(machine, "ls /sys/bus/pci/devices")
+    assert re.findall(r"0000:[\w:.]+", found) == ["0000:00:00.0", "0000:00:05.0"]
+    # 4 KiB of configuration space, which Linux reaches by memory only
+    assert re.search(r"\b4096 ", guest_command(machine, "wc -c config"))
+    assert "SKRY" in guest_command(machine, "tail -c +257 config | tr -cd A-Z")
+
+    places = re.findall(r"0x0*([0-9a-f]+) 0x0*([0-9a-f]+) 0x[0-9a-f]{16}",
+                        guest_command(machine, "head -n 3 resource"))
+    sizes = [int(last, 16) - int(first, 16) + 1 for first, last in places]
+    assert sizes == [4096, 128, 4096]
+    assert "10\r" in guest_command(machine, "cat irq")  # what was preset
+    guest_command(machine, "echo 1 >enable")
+    assert irq + "\r" in guest_command(machine, "cat irq")  # what _PRT says
+    assert "0x59524B53" in guest_command(machine, f"devmem 0x{places[0][0]}")
+    machine.sendline("poweroff")
+    assert machine.wait() == "ok"
+
+
 @pytest.mark.parametrize("cpus", [1, 2])
 def test_two_guests_at_once(boot, cpus):
     machine = boot(skerry.config(skerry.linux("one"), skerry.linux("two"), attach="one",

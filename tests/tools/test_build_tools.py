@@ -130,6 +130,25 @@ def test_fetch_refuses_what_the_lock_does_not_say(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+def test_pin_keeps_the_epoch_of_a_source_package(monkeypatch, capsys):
+    """The .dsc's name leaves it out, but apt knows no version without it."""
+    fetch = load("tools/fetch")
+
+    def download(kind, _name, _version, where):
+        if kind == "deb":
+            raise fetch.Failure("no such package")
+        for name, text in (("thing_1.2-3.dsc", "Format: 3.0\nVersion: 1:1.2-3\n"),
+                           ("thing_1.2.orig.tar.gz", "x")):
+            with open(os.path.join(where, name), "w", encoding="utf-8") as f:
+                f.write(text)
+
+    monkeypatch.setattr(fetch, "download", download)
+    fetch.pin("thing")
+    assert [line.split()[:4] for line in capsys.readouterr().out.splitlines()] == [
+        ["src", "thing", "1:1.2-3", "thing_1.2-3.dsc"],
+        ["src", "thing", "1:1.2-3", "thing_1.2.orig.tar.gz"]]
+
+
 # ---- tools/fetch, when the mirror has dropped a version: a stand-in for snapshot.debian.org ----
 
 class Snapshot(http.server.BaseHTTPRequestHandler):

@@ -112,8 +112,10 @@ def grub_words(text):
 
 def test_packs_configuration_and_files(work):
     config = {"guests": [guest(linux="vmlinuz", initrd="sub/initrd.gz", cmdline="x"),
-                         guest("db", multiboot="k.elf", modules=["one", "two"])]}
-    for name in ("vmlinuz", "sub/initrd.gz", "k.elf", "one", "two"):
+                         guest("db", multiboot="k.elf", modules=["one", {"file": "two", "string": "x"}]),
+                         {**guest("cd", pvh="vmlinux"), "symbols": "k.map"}]}
+    names = ("vmlinuz", "sub/initrd.gz", "k.elf", "one", "two", "vmlinux", "k.map")
+    for name in names:
         work.file(name, b"this is " + name.encode())
     done = work.run(config)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -123,8 +125,7 @@ def test_packs_configuration_and_files(work):
     lines = modules(files["grub/grub.cfg"])
     assert lines[0] == ("/boot/guests.json", "config")
     assert {s: files[path[len("/boot/"):]] for path, s in lines[1:]} == {
-        name: b"this is " + name.encode()
-        for name in ("vmlinuz", "sub/initrd.gz", "k.elf", "one", "two")}
+        name: b"this is " + name.encode() for name in names}
 
 
 def test_boots_on_bios_and_uefi(work):
@@ -175,7 +176,7 @@ def test_configuration_may_make_no_sense(work):
         assert work.run(config).returncode == 0
 
 
-@pytest.mark.parametrize("key", ["linux", "initrd", "multiboot", "modules"])
+@pytest.mark.parametrize("key", ["linux", "initrd", "multiboot", "pvh", "modules"])
 def test_missing_file(work, key):
     value = ["nowhere"] if key == "modules" else "nowhere"
     said = work.refused({"guests": [guest(**{key: value})]})

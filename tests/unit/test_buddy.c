@@ -189,6 +189,62 @@ static void test_random(void **state)
 	}
 }
 
+/* Some frames of a block: the others are free at once, and what is kept is freed piece by piece. */
+static void test_trim(void **state)
+{
+	static struct {
+		uint64_t frame, n;
+	} taken[100];
+	unsigned n_taken = 0;
+
+	(void)state;
+	begin(700);
+	add(1, 333);
+	add(400, 699);
+	for (unsigned i = 0; i < 3000; i++) {
+		if (broken_random() % 2 && n_taken < ARRAY_SIZE(taken)) {
+			uint64_t n = 1 + broken_random() % 70, f;
+			unsigned order = 0;
+
+			while (1ull << order < n)
+				order++;
+			f = take(order, FRAME_HEAP);
+			if (f == BUDDY_NONE)
+				continue;
+			buddy_trim(&b, f, order, n);
+			memset(model + f + n, FRAME_FREE, (1ull << order) - n);
+			taken[n_taken].frame = f;
+			taken[n_taken++].n = n;
+		} else if (n_taken) {
+			unsigned k = (unsigned)(broken_random() % n_taken);
+			uint64_t f = taken[k].frame, end = f + taken[k].n;
+
+			while (f < end) {
+				unsigned order = records[f].order;
+
+				assert_int_equal(buddy_continues(&b, f), f + (1ull << order) < end);
+				give(f, order);
+				assert_false(buddy_continues(&b, f));
+				f += 1ull << order;
+			}
+			assert_int_equal(f, end);
+			taken[k] = taken[--n_taken];
+		}
+		if (i % 8 == 0)
+			check();
+	}
+	while (n_taken--) {
+		for (uint64_t f = taken[n_taken].frame, end = f + taken[n_taken].n; f < end;) {
+			unsigned order = records[f].order;
+
+			give(f, order);
+			f += 1ull << order;
+		}
+	}
+	check();
+	assert_int_equal(b.n_free, 332 + 299);
+}
+
 static void test_joined_again(void **state)
 {
 	uint64_t f[256];
@@ -264,6 +320,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_empty, end),
 		cmocka_unit_test_teardown(test_add, end),
 		cmocka_unit_test_teardown(test_random, end),
+		cmocka_unit_test_teardown(test_trim, end),
 		cmocka_unit_test_teardown(test_joined_again, end),
 		cmocka_unit_test_teardown(test_largest, end),
 		cmocka_unit_test_teardown(test_bad_free, end),

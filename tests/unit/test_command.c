@@ -50,6 +50,8 @@ static const struct command table[] = {
 	 OPTION_JSON | OPTION_LEVEL | OPTION_LINES},
 	{"stop", "GUEST [--gentle]", "", "", run_two, ARGUMENT_GUEST, 1, 1, OPTION_GENTLE},
 	{"help", "[COMMAND]", "", "", run_two, ARGUMENT_COMMAND, 0, 1, 0},
+	{"see", "GUEST [...]", "", "", run_one, ARGUMENT_GUEST, 1, 1,
+	 OPTION_LIVE | OPTION_KIND | OPTION_VCPU},
 	{"off", "", "", "", run_one, ARGUMENT_NONE, 0, 0, 0},
 };
 
@@ -60,8 +62,15 @@ static const char *guest(unsigned i)
 	return i < ARRAY_SIZE(names) ? names[i] : NULL;
 }
 
+static const char *kind(unsigned i)
+{
+	static const char *const names[] = {"io", "cpuid", "control"};
+
+	return i < ARRAY_SIZE(names) ? names[i] : NULL;
+}
+
 static const struct command_set set = {
-	.commands = table, .n = ARRAY_SIZE(table), .guest_name = guest};
+	.commands = table, .n = ARRAY_SIZE(table), .guest_name = guest, .kind_name = kind};
 
 static const char *run(const char *text)
 {
@@ -137,13 +146,23 @@ static void runs(void **state)
 	assert_true(last.json);
 	run("log --level debug");
 	assert_int_equal(last.level, LOG_DEBUG);
+	run("see --vcpu 0 web --live --kind a,b");
+	assert_int_equal(last.vcpu, 0);
+	assert_true(last.live);
+	assert_string_equal(last.kinds, "a,b");
+	run("see web --kind=x --vcpu=3");
+	assert_int_equal(last.vcpu, 3);
+	assert_false(last.live);
+	assert_string_equal(last.kinds, "x");
+	run("see web");
+	assert_null(last.kinds);
 	assert_string_equal(run("stop -"), "two -\n"); /* a lone dash is a word */
 }
 
 static void refuses(void **state)
 {
 	static const char *const cases[][2] = {
-		{"lst", "error: no command 'lst': commands are list, log, stop, help, off\n"},
+		{"lst", "error: no command 'lst': commands are list, log, stop, help, see, off\n"},
 		{"'a b", "error: a ' is missing at the end\n"},
 		{"list web", "error: list does not take 'web': usage: list [--json]\n"},
 		{"off x", "error: off does not take 'x': usage: off\n"},
@@ -161,6 +180,9 @@ static void refuses(void **state)
 		{"log -n 99999999999999",
 		 "error: -n wants a number of lines, not '99999999999999'\n"},
 		{"log -n ''", "error: -n wants a number of lines, not ''\n"},
+		{"see web --kind", "error: --kind wants a value: usage: see GUEST [...]\n"},
+		{"see web --vcpu x", "error: --vcpu wants a vCPU's number, not 'x'\n"},
+		{"see web --vcpu -1", "error: --vcpu wants a vCPU's number, not '-1'\n"},
 		{"log --level", "error: --level wants a value: usage: log [...]\n"},
 		{"log --level=", "error: no level '': say error, warn, info or debug\n"},
 		{"log --level loud", "error: no level 'loud': say error, warn, info or debug\n"},
@@ -224,7 +246,7 @@ static void expect_offer(const char *line, size_t start, const char *candidates)
 static void completes(void **state)
 {
 	(void)state;
-	expect_offer("", 0, "list,log,stop,help,off");
+	expect_offer("", 0, "list,log,stop,help,see,off");
 	expect_offer("l", 0, "list,log");
 	expect_offer("  l", 2, "list,log");
 	expect_offer("x", 0, "");
@@ -238,6 +260,17 @@ static void completes(void **state)
 	expect_offer("list --", 5, "--json");
 	expect_offer("log -", 4, "--json,--level,-n");
 	expect_offer("off -", 4, "");
+	expect_offer("see web --", 8, "--live,--kind,--vcpu");
+	expect_offer("see web --k", 8, "--kind");
+	expect_offer("see web --kind ", 15, "io,cpuid,control");
+	expect_offer("see web --kind  c", 16, "cpuid,control");
+	expect_offer("see web --kind io,c", 18, "cpuid,control");
+	expect_offer("see web --kind io,", 18, "io,cpuid,control");
+	expect_offer("see web --kind=c", 15, "cpuid,control");
+	expect_offer("see web --kind=io,cp", 18, "cpuid");
+	expect_offer("see --kind io w", 14, "web,wiki");
+	expect_offer("see x--kind ", 12, "web,wiki,db");
+	expect_offer("stop --kind ", 12, "web,wiki,db");
 	expect_offer("nonsense w", 9, "");
 	expect_offer("a-very-long-word-that-is-no-command-at-all w", 43, "");
 }

@@ -65,7 +65,8 @@ static const char full[] =
 	" \"when_idle\": \"poweroff\",\n"
 	" \"guests\": [\n"
 	"  {\"name\": \"web\", \"memory\": \"512M\", \"vcpus\": 1, \"autostart\": false,\n"
-	"   \"serial\": \"console\", \"devices\": {\"debug_exit\": true},\n"
+	"   \"serial\": \"console\", \"devices\": {\"debug_exit\": true, \"test_device\": true},\n"
+	"   \"symbols\": \"mod 1\",\n"
 	"   \"boot\": {\"linux\": \"vmlinuz\", \"initrd\": \"initrd.gz\",\n"
 	"    \"cmdline\": \"console=ttyS0 a=\\\"b\\\\c\\\" \\/ \\u0041\\u007e\"}},\n"
 	"  {\"name\": \"b_2-x\", \"memory\": \"2048K\",\n"
@@ -92,18 +93,83 @@ static void test_full(void **state)
 	assert_false(g[0].autostart);
 	assert_int_equal(g[0].serial, SERIAL_CONSOLE);
 	assert_true(g[0].debug_exit);
+	assert_true(g[0].test_device);
 	assert_int_equal(g[0].boot, BOOT_LINUX);
 	assert_string_equal(g[0].kernel, "vmlinuz");
 	assert_string_equal(g[0].initrd, "initrd.gz");
 	assert_string_equal(g[0].cmdline, "console=ttyS0 a=\"b\\c\" / A~");
+	assert_string_equal(g[0].symbols, "mod 1");
+	assert_string_equal(g[1].symbols, "");
 	assert_string_equal(g[1].name, "b_2-x");
 	assert_int_equal(g[1].memory, 2 * MIB);
 	assert_int_equal(g[1].boot, BOOT_MULTIBOOT);
 	assert_string_equal(g[1].kernel, "kernel.elf");
 	assert_string_equal(g[1].initrd, "");
 	assert_int_equal(g[1].n_modules, 2);
-	assert_string_equal(g[1].modules[0], "mod 1");
-	assert_string_equal(g[1].modules[1], "initrd.gz");
+	assert_string_equal(g[1].modules[0].file, "mod 1");
+	assert_string_equal(g[1].modules[0].string, "mod 1");
+	assert_string_equal(g[1].modules[1].file, "initrd.gz");
+	assert_int_equal(g[0].entry, LINUX_ENTRY_AUTO);
+}
+
+static void test_firmware(void **state)
+{
+	const struct guest_config *g = cfg.guests;
+
+	(void)state;
+	assert_int_equal(parse("{\"guests\": [{\"name\": \"pc\", \"memory\": \"2M\", \"boot\": "
+			       "{\"firmware\": \"mod 1\", \"kernel\": \"kernel.elf\", "
+			       "\"initrd\": \"initrd.gz\", \"cmdline\": \"a b\"}, \"fw_cfg\": "
+			       "{\"opt/x\": \"mod 1\", \"genroms/y\": \"vmlinuz\"}}]}"),
+			 0);
+	assert_int_equal(n_said, 0);
+	assert_int_equal(cfg.n_guests, 1);
+	assert_int_equal(g->boot, BOOT_FIRMWARE);
+	assert_string_equal(g->firmware, "mod 1");
+	assert_string_equal(g->kernel, "kernel.elf");
+	assert_string_equal(g->initrd, "initrd.gz");
+	assert_string_equal(g->cmdline, "a b");
+	assert_int_equal(g->n_fw_files, 2);
+	assert_string_equal(g->fw_name[0], "opt/x");
+	assert_string_equal(g->fw_file[0], "mod 1");
+	assert_string_equal(g->fw_name[1], "genroms/y");
+	assert_string_equal(g->fw_file[1], "vmlinuz");
+}
+
+static void test_boot(void **state)
+{
+	static const char *const words[] = {"auto", "32", "64"};
+	const struct guest_config *g = cfg.guests;
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(words); i++) {
+		char json[256];
+
+		sprintf(json,
+			"{\"guests\": [{\"name\": \"a\", \"memory\": \"2M\", \"boot\": "
+			"{\"linux\": \"vmlinuz\", \"entry\": \"%s\"}}]}",
+			words[i]);
+		assert_int_equal(parse(json), 0);
+		assert_int_equal(n_said, 0);
+		assert_int_equal(g->entry, i);
+	}
+	assert_int_equal(
+		parse("{\"guests\": [{\"name\": \"a\", \"memory\": \"2M\", \"boot\": {\"pvh\": "
+		      "\"kernel.elf\", \"cmdline\": \"x\", \"modules\": [\"mod 1\", {\"string\": "
+		      "\"b=1 c\", \"file\": \"initrd.gz\"}, {\"file\": \"mod 1\", \"string\": "
+		      "\"\"}]}}]}"),
+		0);
+	assert_int_equal(n_said, 0);
+	assert_int_equal(g->boot, BOOT_PVH);
+	assert_string_equal(g->kernel, "kernel.elf");
+	assert_string_equal(g->cmdline, "x");
+	assert_int_equal(g->n_modules, 3);
+	assert_string_equal(g->modules[0].file, "mod 1");
+	assert_string_equal(g->modules[0].string, "mod 1");
+	assert_string_equal(g->modules[1].file, "initrd.gz");
+	assert_string_equal(g->modules[1].string, "b=1 c");
+	assert_string_equal(g->modules[2].file, "mod 1");
+	assert_string_equal(g->modules[2].string, "");
 }
 
 static void test_defaults(void **state)
@@ -119,6 +185,7 @@ static void test_defaults(void **state)
 	assert_true(cfg.guests[0].autostart);
 	assert_int_equal(cfg.guests[0].serial, SERIAL_RING);
 	assert_false(cfg.guests[0].debug_exit);
+	assert_false(cfg.guests[0].test_device);
 	assert_string_equal(cfg.guests[0].cmdline, "");
 	assert_int_equal(cfg.guests[0].n_modules, 0);
 	assert_int_equal(parse("{\"guests\": [], \"console\": {\"attach\": \"\"}}"), 0);
@@ -230,6 +297,27 @@ static void test_guest_refused(void **state)
 		{MEM("\"99999999999999G\""), "guest bad: memory: 99999999999999G is impossible"},
 		{MEM("\"3M\""), "guest bad: memory: 3M is not a multiple of 2M"},
 		{MEM("\"2049K\""), "guest bad: memory: 2049K is not a multiple of 2M"},
+		{KEY("\"limit\": 4194304, " LINUX), "guest bad: limit: a number stands where"},
+		{KEY("\"limit\": \"3M\", " LINUX), "guest bad: limit: 3M is not a multiple of 2M"},
+		{KEY("\"limit\": \"0M\", " LINUX), "guest bad: limit: 0M is impossible"},
+		{KEY("\"limit\": \"4M\", \"limit\": \"4M\", " LINUX),
+		 "guest bad: limit: the key is there twice"},
+		{GUEST("\"4M\"", ", \"limit\": \"2M\", " LINUX),
+		 "guest bad: limit: it is less than the guest's memory"},
+		{KEY("\"reserve\": null, " LINUX), "guest bad: reserve: null stands where"},
+		{KEY("\"reserve\": \"much\", " LINUX), "guest bad: reserve: a whole number"},
+		{KEY("\"limit\": \"4M\", \"reserve\": \"6M\", " LINUX),
+		 "guest bad: reserve: it is more than the limit"},
+		{KEY("\"affinity\": [0], " LINUX), "guest bad: affinity: a list [...] stands"},
+		{KEY("\"affinity\": 0, " LINUX), "guest bad: affinity: a number stands where"},
+		{KEY("\"affinity\": \"\", " LINUX), "guest bad: affinity: \"\" is no list of CPUs"},
+		{KEY("\"affinity\": \"256\", " LINUX),
+		 "guest bad: affinity: \"256\" is no list of CPUs: ascending numbers below 256"},
+		{KEY("\"affinity\": \"3-2\", " LINUX), "guest bad: affinity: \"3-2\" is no list"},
+		{KEY("\"affinity\": \"1, 2\", " LINUX), "guest bad: affinity: \"1, 2\" is no list"},
+		{KEY("\"on_crash\": \"reboot\", " LINUX),
+		 "guest bad: on_crash: \"stop\" or \"restart\" is right"},
+		{KEY("\"on_reset\": true, " LINUX), "guest bad: on_reset: true or false stands"},
 		{KEY("\"vcpus\": 2, " LINUX),
 		 "guest bad: vcpus: 2 are asked for, but more than one vCPU is not supported yet"},
 		{KEY("\"vcpus\": 0, " LINUX), "guest bad: vcpus: a whole number from 1 is right"},
@@ -245,11 +333,39 @@ static void test_guest_refused(void **state)
 		{KEY("\"devices\": {\"net\": true}, " LINUX),
 		 "guest bad: there is no key \"devices.net\""},
 		{KEY("\"devices\": true, " LINUX), "guest bad: devices: true or false stands"},
+		{KEY("\"symbols\": \"System.map\", " LINUX),
+		 "guest bad: symbols: no module with the string \"System.map\" was loaded"},
+		{KEY("\"symbols\": true, " LINUX), "guest bad: symbols: true or false stands"},
 		{KEY("\"vcpus\": 1"), "guest bad: boot: the key is missing"},
 		{KEY("\"boot\": \"vmlinuz\""), "guest bad: boot: a string in double quotes stands"},
-		{BOOT(""), "guest bad: boot: exactly one of \"linux\" and \"multiboot\" is right"},
+		{BOOT(""), "guest bad: boot: exactly one of \"linux\", \"multiboot\", \"pvh\" and "
+			   "\"firmware\" is right"},
 		{BOOT("\"linux\": \"vmlinuz\", \"multiboot\": \"kernel.elf\""),
 		 "guest bad: boot: exactly one of"},
+		{BOOT("\"pvh\": \"kernel.elf\", \"multiboot\": \"kernel.elf\""),
+		 "guest bad: boot: exactly one of"},
+		{BOOT("\"pvh\": \"kernel.elf\", \"initrd\": \"initrd.gz\""),
+		 "guest bad: there is no key \"boot.initrd\""},
+		{BOOT("\"pvh\": \"vmlinux\""), "guest bad: boot.pvh: no module with the string"},
+		{BOOT("\"linux\": \"vmlinuz\", \"entry\": \"16\""),
+		 "guest bad: boot.entry: \"auto\", \"32\" or \"64\" is right"},
+		{BOOT("\"linux\": \"vmlinuz\", \"entry\": 64"),
+		 "guest bad: boot.entry: a number stands where a string"},
+		{BOOT("\"pvh\": \"kernel.elf\", \"entry\": \"32\""),
+		 "guest bad: there is no key \"boot.entry\""},
+		{BOOT("\"pvh\": \"kernel.elf\", \"modules\": [{\"file\": \"mod 1\"}]"),
+		 "guest bad: boot.modules.string: the key is missing"},
+		{BOOT("\"pvh\": \"kernel.elf\", \"modules\": [{\"string\": \"mod 1\"}]"),
+		 "guest bad: boot.modules.file: the key is missing"},
+		{BOOT("\"pvh\": \"kernel.elf\", \"modules\": [{\"file\": \"mod 2\", "
+		      "\"string\": \"x\"}]"),
+		 "guest bad: boot.modules.file: no module with the string \"mod 2\""},
+		{BOOT("\"pvh\": \"kernel.elf\", \"modules\": [{\"file\": \"mod 1\", "
+		      "\"string\": 1}]"),
+		 "guest bad: boot.modules.string: a number stands where a string"},
+		{BOOT("\"pvh\": \"kernel.elf\", \"modules\": [{\"file\": \"mod 1\", "
+		      "\"string\": \"\", \"name\": \"x\"}]"),
+		 "guest bad: there is no key \"boot.modules.name\""},
 		{BOOT("\"linux\": \"vmlinux\""),
 		 "guest bad: boot.linux: no module with the string \"vmlinux\" was loaded: add its "
 		 "line to the boot loader's menu"},
@@ -264,6 +380,27 @@ static void test_guest_refused(void **state)
 		{BOOT("\"linux\": \"vmlinuz\", \"cmdline\": \"a\\nb\""),
 		 "guest bad: boot.cmdline: it holds a character that is not printable ASCII, after "
 		 "\"a\""},
+		{BOOT("\"firmware\": \"mod 2\""),
+		 "guest bad: boot.firmware: no module with the string \"mod 2\""},
+		{BOOT("\"firmware\": \"mod 1\", \"linux\": \"vmlinuz\""),
+		 "guest bad: boot: exactly one of"},
+		{BOOT("\"firmware\": \"mod 1\", \"initrd\": \"initrd.gz\""),
+		 "guest bad: boot: an initrd and a command line need a \"kernel\""},
+		{BOOT("\"firmware\": \"mod 1\", \"cmdline\": \"a\""),
+		 "guest bad: boot: an initrd and a command line need a \"kernel\""},
+		{KEY("\"fw_cfg\": []"), "guest bad: fw_cfg: a list [...] stands where an object"},
+		{KEY("\"fw_cfg\": {\"\": \"mod 1\"}"), "guest bad: fw_cfg: a file needs a name"},
+		{KEY("\"fw_cfg\": {\"a\": \"mod 2\"}"), "guest bad: fw_cfg: no module with"},
+		{KEY("\"fw_cfg\": {\"a\": 1}"), "guest bad: fw_cfg: a number stands where"},
+		{KEY("\"fw_cfg\": {\"a\": \"mod 1\", \"a\": \"mod 1\"}"),
+		 "guest bad: fw_cfg: a is there twice"},
+		{KEY("\"fw_cfg\": {\"nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn\": "
+		     "\"mod 1\"}"),
+		 "guest bad: fw_cfg: it is longer than 55 characters"},
+		{KEY("\"fw_cfg\": {\"1\": \"mod 1\", \"2\": \"mod 1\", \"3\": \"mod 1\", "
+		     "\"4\": \"mod 1\", \"5\": \"mod 1\", \"6\": \"mod 1\", \"7\": \"mod 1\", "
+		     "\"8\": \"mod 1\", \"9\": \"mod 1\"}"),
+		 "guest bad: fw_cfg: there are 9: at most 8 are possible"},
 		{BOOT("\"linux\": \"vmlinuz\", \"cmdline\": \"\xc3\xa9\""),
 		 "guest bad: boot.cmdline: it holds a character that is not printable ASCII"},
 		{BOOT("\"linux\": \"vmlinuz\", \"cmdline\": \"\\u00e9\""),
@@ -335,6 +472,38 @@ static void test_attach_to_refused(void **state)
 			    "console.attach: guest bad was refused, so the shell comes up");
 	assert_string_equal(cfg.attach, "");
 	assert_int_equal(cfg.n_guests, 1);
+}
+
+/* What a guest may take, and what becomes of it when it fails. */
+static void test_shares(void **state)
+{
+	const struct guest_config *g = cfg.guests;
+	struct cpu_set all = cpu_set_all();
+	char text[16];
+
+	(void)state;
+	assert_int_equal(parse("{\"guests\": [" WEB "]}"), 0);
+	assert_true(g->limit == CONFIG_NO_LIMIT);
+	assert_int_equal(g->reserve, 0);
+	assert_memory_equal(&g->affinity, &all, sizeof(all));
+	assert_int_equal(g->on_crash, THEN_STOP);
+	assert_int_equal(g->on_reset, THEN_RESTART);
+	/* in any order: only the whole guest can say whether limit and reserve are right */
+	assert_int_equal(
+		parse("{\"guests\": [{\"reserve\": \"4M\", \"limit\": \"4096K\", \"name\": \"a\", "
+		      "\"memory\": \"4M\", \"affinity\": \"0,2-3,255\", \"on_crash\": "
+		      "\"restart\", \"on_reset\": \"stop\", " LINUX "}]}"),
+		0);
+	assert_int_equal(n_said, 0);
+	assert_int_equal(g->limit, 4 * MIB);
+	assert_int_equal(g->reserve, 4 * MIB);
+	cpu_set_format(&g->affinity, text, sizeof(text));
+	assert_string_equal(text, "0,2-3,255");
+	assert_int_equal(g->on_crash, THEN_RESTART);
+	assert_int_equal(g->on_reset, THEN_STOP);
+	/* a reserve may be more than the memory: tables are paid from it too */
+	assert_int_equal(parse("{\"guests\": [" KEY("\"reserve\": \"8M\", " LINUX) "]}"), 0);
+	assert_int_equal(n_said, 0);
 }
 
 static void test_limits(void **state)
@@ -518,12 +687,15 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_firmware),
+		cmocka_unit_test(test_boot),
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_whole_refused),
 		cmocka_unit_test(test_guest_refused),
 		cmocka_unit_test(test_every_fault_is_said),
 		cmocka_unit_test(test_same_name),
 		cmocka_unit_test(test_attach_to_refused),
+		cmocka_unit_test(test_shares),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_not_json),
 		cmocka_unit_test(test_depth_and_tokens),

@@ -120,8 +120,10 @@ bool dump_step(const struct out *o)
 	return --dump_pieces;
 }
 
-void dump_cancel(const struct out *o)
+void dump_end(const struct out *o)
 {
+	if (!dump_pieces)
+		return;
 	out_text(o, "stopped\n");
 	dumps_cancelled++;
 }
@@ -225,7 +227,7 @@ struct vm {
 	bool refuses;
 };
 
-static struct vm guests[3];
+static struct vm guests[3], *web, *db;
 static unsigned n_guests;
 
 struct vm *guest_next(struct vm *prev)
@@ -255,7 +257,8 @@ void guest_look(struct vm *vm, struct guest_view *out)
 
 const char *guest_state_name(enum guest_state state)
 {
-	static const char *const names[] = {"created", "running", "paused", "stopped", "crashed"};
+	static const char *const names[] = {"created", "running", "paused",
+					    "stopped", "crashed", "waiting"};
 
 	return names[state];
 }
@@ -290,6 +293,53 @@ int guest_crash(struct vm *vm, void (*line)(void *ctx, const char *text), void *
 	line(ctx, "it ran into a triple fault");
 	line(ctx, "exit -0: \"shutdown\"");
 	return 0;
+}
+
+/* A guest's exits, made here: number n happened at n us, by instruction n. */
+static struct exit_record exits[4096];
+static uint64_t n_exits;
+static bool has_vcpu;
+
+int guest_exits_end(struct vm *vm, unsigned vcpu, uint64_t *next)
+{
+	if (!has_vcpu || vcpu >= vm->v.vcpus)
+		return ERR_NOT_FOUND;
+	*next = n_exits;
+	return 0;
+}
+
+int guest_exits(struct vm *vm, unsigned vcpu, uint64_t *from, struct guest_exit *out, unsigned n,
+		uint64_t *lost)
+{
+	uint64_t end, first;
+	unsigned got = 0;
+
+	if (guest_exits_end(vm, vcpu, &end))
+		return ERR_NOT_FOUND;
+	first = end > EXIT_RING_SIZE - 1 ? end - (EXIT_RING_SIZE - 1) : 0;
+	first = MAX(first, *from);
+	*lost = first - *from;
+	for (; got < n && first < end; first++, got++)
+		out[got] = (struct guest_exit){
+			.number = first, .time_ns = 1000 * first, .record = exits[first]};
+	*from = first;
+	return (int)got;
+}
+
+static void leaves(enum exit_kind kind, uint32_t number)
+{
+	assert_true(n_exits < ARRAY_SIZE(exits));
+	exits[n_exits] =
+		(struct exit_record){.kind = (uint8_t)kind, .rip = n_exits, .number = number};
+	n_exits++;
+}
+
+const char *guest_symbol(struct vm *vm, uint64_t rip, char *buf, size_t size)
+{
+	if (vm != web || rip < 100)
+		return NULL;
+	snprintf(buf, size, "work+0x%llx", (unsigned long long)(rip - 100));
+	return buf;
 }
 
 int guest_screen(struct vm *vm, char out[SCREEN_ROWS * SCREEN_COLUMNS])
@@ -364,6 +414,10 @@ static struct vm *add_guest(const char *name, enum config_serial serial)
 	vm->v.serial = serial;
 	vm->v.memory = 512 * MIB;
 	vm->v.overhead = 100 * KIB;
+	vm->v.held = 512 * MIB + 100 * KIB;
+	vm->v.limit = CONFIG_NO_LIMIT;
+	vm->v.affinity = cpu_set_all();
+	vm->v.on_reset = THEN_RESTART;
 	vm->v.vcpus = 1;
 	vm->v.uptime_ns = 3723004000000;
 	vm->v.cpu[0] = GUEST_NO_CPU;
@@ -405,8 +459,6 @@ static void writes(struct vm *vm, const char *text)
 	vm->out_len += n;
 }
 
-static struct vm *web, *db;
-
 static int setup(void **state)
 {
 	(void)state;
@@ -418,6 +470,8 @@ static int setup(void **state)
 	options = (struct boot_options){.loglevel = LOG_INFO};
 	n_guests = 0;
 	machine_end = -1;
+	n_exits = 0;
+	has_vcpu = true;
 	now_ns += 100 * NS_PER_S;
 	cpus[0] = (struct percpu){.index = 0, .apic_id = 0, .hv_on = true};
 	cpus[1] = (struct percpu){.index = 1, .apic_id = 4, .tsc_skew = -20, .idle_tsc = 2000000};
@@ -510,10 +564,11 @@ static void runs_commands(void **state)
 			    "NAME             STATE        MEMORY VCPUS  SERIAL   REASON\r\n"
 			    "web              running     512 MiB     1  ring     \r\n"
 			    "db               running     512 MiB     1  console  \r\n" PROMPT);
-	assert_string_equal(type("lsit\r") + 6,
-			    "error: no command 'lsit': commands are attach, cpus, crash, destroy, "
-			    "dump, help, info, list, log, memory, pause, poweroff, reboot, reset, "
-			    "resume, screen, serial, start, stats, stop, version\r\n" PROMPT);
+	assert_string_equal(
+		type("lsit\r") + 6,
+		"error: no command 'lsit': commands are attach, cpus, crash, destroy, "
+		"dump, help, info, list, log, memory, pause, poweroff, reboot, reset, "
+		"resume, screen, serial, start, stats, stop, trace, version\r\n" PROMPT);
 	assert_string_equal(type("info wbe\r"),
 			    "info wbe\r\nerror: no guest 'wbe': guests are web, db\r\n" PROMPT);
 	n_guests = 0;
@@ -571,10 +626,11 @@ static void json_answers_are_one_line(void **state)
 {
 	static const char *const lines[][2] = {
 		{"list --json\r",
-		 "[{\"name\":\"web\",\"state\":\"stopped\",\"memory\":536870912,\"vcpus\":1,"
+		 "[{\"name\":\"web\",\"state\":\"stopped\",\"memory\":536870912,"
+		 "\"held\":536973312,\"limit\":null,\"reserve\":0,\"vcpus\":1,"
 		 "\"serial\":\"ring\",\"status\":7,\"reason\":\"said \\\"bye\\\"\"},"},
 		{"info web --json\r", "{\"name\":\"web\",\"state\":\"stopped\",\"status\":7,"},
-		{"info db --json\r", "\"vcpus\":[{\"vcpu\":0,\"cpu\":1}]}"},
+		{"info db --json\r", "\"vcpus\":[{\"vcpu\":0,\"cpu\":1,\"last_exit\":null}]}"},
 		{"stats web --json\r",
 		 "{\"name\":\"web\",\"vcpus\":[{\"vcpu\":0,\"run_ns\":1500000000,"
 		 "\"injected\":4,\"exits\":{\"kind0\":10,\"kind2\":32}}]}"},
@@ -612,6 +668,58 @@ static void json_answers_are_one_line(void **state)
 		assert_true((answer[0] == '[' && end[-1] == ']') ||
 			    (answer[0] == '{' && end[-1] == '}'));
 	}
+}
+
+/* What a guest may take, and when it boots again. */
+static void shares_and_restarts(void **state)
+{
+	(void)state;
+	start();
+	assert_null(strstr(type("memory\r"), "kept for"));
+	assert_null(strstr(type("info web\r"), "limit:"));
+	assert_null(strstr(screen, "reserve:"));
+	assert_null(strstr(screen, "affinity:"));
+	assert_null(strstr(screen, "waits:"));
+	assert_non_null(
+		strstr(screen, "restarts: 0; after a crash: stop, after a reset: restart\r\n"));
+
+	web->v.limit = 600 * MIB;
+	web->v.reserve = 514 * MIB;
+	web->v.held = 512 * MIB;
+	assert_true(cpu_set_parse("0,2-3", &web->v.affinity));
+	web->v.on_crash = THEN_RESTART;
+	web->v.restarts = 5;
+	web->v.state = GUEST_WAITING;
+	web->v.restart_in_ns = 3500000000;
+	type("info web\r");
+	assert_non_null(strstr(screen, "state:    waiting\r\n"));
+	assert_non_null(strstr(screen, "waits:    00:00:03.500 until it boots again\r\n"));
+	assert_non_null(strstr(screen, "limit:    600 MiB\r\nreserve:  514 MiB\r\n"
+				       "affinity: CPU 0,2-3\r\n"));
+	assert_non_null(strstr(screen, "restarts: 5; after a crash: restart, after"));
+	assert_non_null(strstr(type("info web --json\r"),
+			       "\"limit\":629145600,\"reserve\":538968064,\"affinity\":\"0,2-3\","
+			       "\"on_crash\":\"restart\",\"on_reset\":\"restart\",\"restarts\":5,"
+			       "\"restart_in_ns\":3500000000,"));
+	assert_non_null(strstr(type("info db --json\r"), "\"affinity\":null,"));
+	assert_non_null(strstr(screen, "\"restart_in_ns\":null,"));
+	/* 2 MiB that it does not hold are kept; more than the reserve of one takes none of others
+	 */
+	db->v.reserve = 4 * MIB;
+	type("memory\r");
+	assert_non_null(
+		strstr(screen, "\r\nof what is free, kept for guests             2048 KiB"));
+	assert_non_null(strstr(screen, "KiB beyond it; at most 614400 KiB; 526336 KiB are kept for "
+				       "it\r\n"));
+	assert_non_null(strstr(type("memory --json\r"), "\"set_aside\":2097152,"));
+
+	/* the terminal stays with a guest that waits */
+	type("attach web\r");
+	assert_non_null(strstr(screen, "attached to web, which waits to restart; Ctrl-] leaves"));
+	for (unsigned i = 0; i < 100; i++)
+		poll();
+	assert_null(strstr(screen, PROMPT "\r"));
+	type("\x1d");
 }
 
 static void text_answers(void **state)
@@ -1084,8 +1192,6 @@ static void ctrl_c_stops_a_dump(void **state)
 	dump_length = 1000000;
 	type("dump\r");
 	assert_null(strstr(screen, "\n" PROMPT));
-	type("list\r");
-	assert_null(strstr(screen, "NAME")); /* no other command meanwhile */
 	assert_int_equal(dumps_cancelled, before);
 	type("\x03");
 	assert_int_equal(dumps_cancelled, before + 1);
@@ -1115,6 +1221,203 @@ static void shows_a_guests_crash(void **state)
 	assert_non_null(strstr(screen, "no log of a run before is in memory"));
 }
 
+static void traces_what_is_kept(void **state)
+{
+	(void)state;
+	start();
+	assert_string_equal(type("trace web\r") + 11, "guest web made no exit so far\r\n" PROMPT);
+	for (unsigned i = 0; i < 99; i++)
+		leaves(EXIT_HALT, 0);
+	leaves(EXIT_CPUID, 7);
+	leaves(EXIT_EXCEPTION, 1);
+	leaves(EXIT_HALT, 0);
+	assert_string_equal(
+		type("trace db -n 3\r") + 15,
+		"[    0.000099] kind2            0x63                leaf 0x7, subleaf 0x0\r\n"
+		"[    0.000100] kind11           0x64                debug exception\r\n"
+		"[    0.000101] kind8            0x65\r\n" PROMPT);
+	/* functions take more room */
+	assert_string_equal(
+		type("trace web -n 2\r") + 16,
+		"[    0.000100] kind11           work+0x0                            debug "
+		"exception\r\n"
+		"[    0.000101] kind8            work+0x1\r\n" PROMPT);
+	assert_string_equal(type("trace web --kind kind2,kind11 -n 1\r") + 36,
+			    "[    0.000100] kind11           work+0x0                            "
+			    "debug exception\r\n" PROMPT);
+	assert_string_equal(
+		type("trace web --kind kind4\r") + 24,
+		"none of the exits that are kept of guest web is of such a kind\r\n" PROMPT);
+	assert_string_equal(
+		type("trace web --json -n 2\r") + 23,
+		"{\"seq\":100,\"vcpu\":0,\"time_ns\":100000,\"kind\":\"kind11\",\"rip\":\"0x64\","
+		"\"symbol\":\"work+0x0\",\"vector\":1,\"name\":\"debug exception\"}\r\n"
+		"{\"seq\":101,\"vcpu\":0,\"time_ns\":101000,\"kind\":\"kind8\",\"rip\":\"0x65\","
+		"\"symbol\":\"work+0x1\"}\r\n" PROMPT);
+	for (unsigned i = 0; i < 200; i++)
+		leaves(EXIT_HALT, 0);
+	assert_string_equal(
+		type("trace web --kind kind2\r") + 24,
+		"(47 earlier exits are not kept)\r\n"
+		"[    0.000099] kind2            0x63                leaf 0x7, subleaf 0x0"
+		"\r\n" PROMPT);
+}
+
+static void info_has_the_last_exit(void **state)
+{
+	(void)state;
+	start();
+	for (unsigned i = 0; i < 101; i++)
+		leaves(EXIT_HALT, 0);
+	assert_non_null(strstr(type("info web\r"),
+			       "vCPU 0:   not on a core now, last exit: kind8 at work+0x0\r\n"));
+	assert_non_null(strstr(type("info db\r"), ", last exit: kind8 at 0x64\r\n"));
+	assert_non_null(strstr(type("info web --json\r"),
+			       "\"cpu\":null,\"last_exit\":{\"kind\":\"kind8\",\"rip\":\"0x64\","
+			       "\"symbol\":\"work+0x0\"}}]"));
+}
+
+static void trace_refuses(void **state)
+{
+	(void)state;
+	start();
+	assert_string_equal(type("trace web --vcpu 1\r") + 20,
+			    "error: guest 'web' has no vCPU 1\r\n" PROMPT);
+	assert_non_null(
+		strstr(type("trace web --kind kind2,x\r"), "error: no kind of exit 'x': say "));
+	web->v.state = GUEST_STOPPED;
+	assert_string_equal(type("trace web --live\r") + 18,
+			    "error: guest 'web' does not run: without --live its last exits are "
+			    "shown\r\n" PROMPT);
+	has_vcpu = false;
+	assert_string_equal(type("trace web\r") + 11,
+			    "error: guest 'web' has no exits: start it first\r\n" PROMPT);
+}
+
+/* A long answer: what is typed meanwhile waits, and Ctrl-C ends it. */
+static void a_long_trace_waits_for_the_line(void **state)
+{
+	const char *at;
+
+	(void)state;
+	start();
+	for (unsigned i = 0; i < 300; i++)
+		leaves(EXIT_HALT, 0);
+	line_speed = 100;
+	type("trace web\rlist\r");
+	writes(db, "db goes on\n");
+	for (int i = 0; i < 1000; i++)
+		poll();
+	at = strstr(screen, "(45 earlier exits are not kept)");
+	for (unsigned i = 45; i < 300; i++) {
+		char time[32];
+
+		snprintf(time, sizeof(time), "[    0.%06u] ", i);
+		assert_non_null(at);
+		at = strstr(at, time);
+	}
+	assert_non_null(at);
+	assert_null(strstr(at, "goes on")); /* that came long before */
+	assert_non_null(strstr(screen, "db: db goes on"));
+	assert_non_null(strstr(at, PROMPT "list\r\nNAME"));
+	type("trace web\r\x03");
+	for (int i = 0; i < 100; i++)
+		poll();
+	assert_null(strstr(screen, "[    0.000299]"));
+	assert_string_equal(screen + screen_len - strlen(PROMPT), PROMPT);
+	line_speed = SIZE_MAX;
+}
+
+static void traces_live(void **state)
+{
+	(void)state;
+	start();
+	leaves(EXIT_HALT, 0);
+	type("trace web --live\r");
+	assert_null(strstr(screen, "kind8")); /* that was before */
+	assert_null(strstr(screen, PROMPT));
+	clear();
+	leaves(EXIT_CPUID, 1);
+	log_info("a line of the log");
+	poll();
+	assert_non_null(strstr(screen,
+			       "[    0.000001] kind2            0x1                 leaf 0x1, "
+			       "subleaf 0x0\r\n"));
+	assert_non_null(strstr(screen, "a line of the log\r\n"));
+	clear();
+	for (unsigned i = 0; i < 292; i++) /* 37 more than are kept */
+		leaves(EXIT_HALT, 0);
+	poll();
+	assert_non_null(strstr(screen, "(37 exits not shown)\r\n[    0.000039] kind8"));
+	assert_string_equal(type("x") + screen_len - strlen(PROMPT), PROMPT);
+	assert_non_null(strstr(type("list\r"), "NAME")); /* the x was for the trace */
+	/* so many */
+	type("trace web --live -n 2 --kind kind2\r");
+	leaves(EXIT_HALT, 0);
+	leaves(EXIT_CPUID, 2);
+	leaves(EXIT_CPUID, 3);
+	leaves(EXIT_CPUID, 4);
+	clear();
+	type("");
+	assert_non_null(strstr(screen, "leaf 0x3"));
+	assert_null(strstr(screen, "leaf 0x4"));
+	assert_string_equal(screen + screen_len - strlen(PROMPT), PROMPT);
+	/* over a restart, to its end */
+	type("trace web --live\r");
+	web->v.state = GUEST_WAITING;
+	assert_null(strstr(type(""), PROMPT));
+	leaves(EXIT_CPUID, 5);
+	web->v.state = GUEST_STOPPED;
+	clear();
+	type("");
+	assert_non_null(strstr(
+		screen, "leaf 0x5, subleaf 0x0\r\nguest web does not run any more\r\n" PROMPT));
+}
+
+/* On a slow line what is shown hangs together, and no exit is forgotten in the count. */
+static void a_live_trace_on_a_slow_line(void **state)
+{
+	unsigned shown = 0, missing = 0, run = 0, longest = 0;
+
+	(void)state;
+	start();
+	type("trace web --live\r");
+	clear();
+	line_speed = 60;
+	for (unsigned i = 0; i < 200; i++) {
+		for (unsigned k = 0; k < 20; k++)
+			leaves(EXIT_HALT, 0);
+		poll();
+	}
+	line_speed = SIZE_MAX;
+	keys[keys_len++] = 0x03;
+	poll();
+	for (const char *at = screen; *at; at += strcspn(at, "\n"), at += *at != '\0') {
+		unsigned n;
+
+		if (sscanf(at, "(%u exit", &n) == 1) {
+			missing += n;
+			run = 0;
+		} else if (*at == '[') {
+			shown++;
+			longest = MAX(longest, ++run);
+		}
+	}
+	assert_true(missing > 0);
+	assert_int_equal(shown + missing, 4000);
+	assert_true(longest >= 100);
+}
+
+static void tab_completes_kinds(void **state)
+{
+	(void)state;
+	start();
+	leaves(EXIT_CPUID, 1);
+	assert_non_null(strstr(type("trace web --ki\tkind2\r"), "leaf 0x1"));
+	assert_non_null(strstr(type("trace web --kind kind8,kind2\x1b[D\x1b[D\x1b[D\x1b[D\x1b[D\r"),
+			       "leaf 0x1"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1126,6 +1429,7 @@ int main(void)
 		cmocka_unit_test_setup(life_cycle_commands, setup),
 		cmocka_unit_test_setup(json_answers_are_one_line, setup),
 		cmocka_unit_test_setup(text_answers, setup),
+		cmocka_unit_test_setup(shares_and_restarts, setup),
 		cmocka_unit_test_setup(every_command_has_help, setup),
 		cmocka_unit_test_setup(log_command, setup),
 		cmocka_unit_test_setup(log_lines_redraw_the_prompt, setup),
@@ -1151,6 +1455,13 @@ int main(void)
 		cmocka_unit_test_setup(ctrl_c_stops_a_dump, setup),
 		cmocka_unit_test_setup(shows_a_guests_crash, setup),
 		cmocka_unit_test_setup(an_early_death_goes_where_the_command_line_says, setup),
+		cmocka_unit_test_setup(traces_what_is_kept, setup),
+		cmocka_unit_test_setup(info_has_the_last_exit, setup),
+		cmocka_unit_test_setup(trace_refuses, setup),
+		cmocka_unit_test_setup(a_long_trace_waits_for_the_line, setup),
+		cmocka_unit_test_setup(traces_live, setup),
+		cmocka_unit_test_setup(a_live_trace_on_a_slow_line, setup),
+		cmocka_unit_test_setup(tab_completes_kinds, setup),
 	};
 
 	return cmocka_run_group_tests_name("console", tests, NULL, NULL);

@@ -264,8 +264,8 @@ static void test_xsave(void **state)
 	assert_int_equal(ask(0xd, 0).edx, 0);
 	assert_int_equal(ask(0xd, 0).ecx,
 			 0xa88);              /* all that the guest may enable: not AMX's 11 KiB */
-	assert_int_equal(ask(0xd, 1).eax, 5); /* XSAVEOPT and XGETBV 1; not XSAVEC, XSAVES, XFD */
-	assert_int_equal(ask(0xd, 1).ebx | ask(0xd, 1).ecx | ask(0xd, 1).edx, 0);
+	assert_int_equal(ask(0xd, 1).eax, 7); /* XSAVEOPT, XSAVEC, XGETBV 1; not XSAVES, XFD */
+	assert_int_equal(ask(0xd, 1).ecx | ask(0xd, 1).edx, 0);
 	assert_int_equal(ask(0xd, 2).eax, 0x100);
 	assert_int_equal(ask(0xd, 7).ebx, 0x680);
 	assert_true(is_zero(ask(0xd, 3)));
@@ -279,6 +279,16 @@ static void test_xsave(void **state)
 	assert_int_equal(ask_with(0xd, 0, (struct cpuid_dynamic){.xcr0 = 0xe7}).ebx, 0xa80);
 	assert_int_equal(ask_with(0xd, 0, (struct cpuid_dynamic){.xcr0 = 0x2e7}).ebx, 0xa88);
 	assert_int_equal(ask_with(0xd, 0, (struct cpuid_dynamic){.xcr0 = 0x203}).ebx, 0xa88);
+	/* in the compacted format what is off takes no room */
+	assert_int_equal(ask_with(0xd, 1, (struct cpuid_dynamic){.xcr0 = 3}).ebx, 576);
+	assert_int_equal(ask_with(0xd, 1, (struct cpuid_dynamic){.xcr0 = 7}).ebx, 576 + 256);
+	assert_int_equal(ask_with(0xd, 1, (struct cpuid_dynamic){.xcr0 = 0x203}).ebx, 576 + 8);
+	assert_int_equal(ask_with(0xd, 1, (struct cpuid_dynamic){.xcr0 = 0x2e7}).ebx,
+			 576 + 256 + 0x640 + 8);
+	m.xstate[9].ecx = 2; /* at a multiple of 64 */
+	m.xstate[5].eax = 8;
+	assert_int_equal(ask_with(0xd, 1, (struct cpuid_dynamic){.xcr0 = 0x223}).ebx, 576 + 64 + 8);
+	make(XCR0_KNOWN);
 	/* what the guest cannot have enabled counts nothing */
 	assert_int_equal(cpu_model_xsave_size(&m, UINT64_MAX), 0xa88);
 	assert_int_equal(cpu_model_xsave_size(&m, BIT(17) | BIT(18)), 576);

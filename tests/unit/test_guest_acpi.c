@@ -90,10 +90,12 @@ static void test_root(void **state)
 	const uint8_t *rsdt = table(le32(ram + rsdp + 16), "RSDT");
 	const uint8_t *xsdt = table(le64(ram + rsdp + 24), "XSDT");
 
-	assert_int_equal(le32(rsdt + 4), 36 + 8);
-	assert_int_equal(le32(xsdt + 4), 36 + 16);
+	assert_int_equal(le32(rsdt + 4), 36 + 16);
+	assert_int_equal(le32(xsdt + 4), 36 + 32);
 	assert_int_equal(le32(rsdt + 36), le64(xsdt + 36));
 	assert_int_equal(le32(rsdt + 40), le64(xsdt + 44));
+	assert_int_equal(le32(rsdt + 44), le64(xsdt + 52));
+	assert_int_equal(le32(rsdt + 48), le64(xsdt + 60));
 	/* Nothing outside the area was touched. */
 	assert_int_equal(ram[0xDFFFF], 0xA5);
 	assert_int_equal(ram[0x100000], 0xA5);
@@ -197,6 +199,38 @@ static void test_madt(void **state)
 	}
 }
 
+static void test_mcfg(void **state)
+{
+	const uint8_t *mcfg;
+
+	(void)state;
+	build(1);
+	mcfg = xsdt_entry(2, "MCFG");
+	assert_int_equal(le32(mcfg + 4), 36 + 8 + 16);
+	assert_int_equal(le64(mcfg + 36), 0);
+	assert_int_equal(le64(mcfg + 44), 0xE0000000);
+	assert_int_equal(le16(mcfg + 52), 0); /* segment */
+	assert_int_equal(mcfg[54], 0);        /* first and last bus */
+	assert_int_equal(mcfg[55], 255);
+	assert_int_equal(le32(mcfg + 56), 0);
+}
+
+static void test_hpet(void **state)
+{
+	const uint8_t *hpet;
+
+	(void)state;
+	build(1);
+	hpet = xsdt_entry(3, "HPET");
+	assert_int_equal(le32(hpet + 4), 56);
+	assert_int_equal(hpet[8], 1);
+	assert_int_equal(le32(hpet + 36), 0x8086A201);
+	assert_int_equal(le32(hpet + 40), 0); /* in memory */
+	assert_int_equal(le64(hpet + 44), 0xFED00000);
+	assert_int_equal(hpet[52], 0);
+	assert_int_equal(le16(hpet + 53), 10000);
+}
+
 /* Whether the DSDT contains these bytes. */
 static bool contains(const uint8_t *dsdt, const void *bytes, size_t n)
 {
@@ -211,7 +245,10 @@ static void test_dsdt(void **state)
 	/* Name (_S5, Package () {5, 0, 0, 0}); an I/O descriptor; a memory window's limits. */
 	static const uint8_t s5[] = {0x08, '_', 'S', '5', '_', 0x12, 7, 4, 0x0A, 5, 0, 0, 0};
 	static const uint8_t com1[] = {0x47, 1, 0xF8, 3, 0xF8, 3, 1, 8, 0x22, 0x10, 0};
-	static const uint8_t window[] = {0, 0, 0, 0xC0, 0xFF, 0xFF, 0xBF, 0xFE};
+	static const uint8_t window[] = {0, 0, 0, 0xC0, 0xFF, 0xFF, 0xFF, 0xDF};
+	static const uint8_t window2[] = {0, 0, 0, 0xF0, 0xFF, 0xFF, 0xBF, 0xFE};
+	/* A fixed memory range: the configuration window between them. */
+	static const uint8_t ecam[] = {0x86, 9, 0, 1, 0, 0, 0, 0xE0, 0, 0, 0, 0x10};
 	const uint8_t *fadt, *dsdt;
 
 	(void)state;
@@ -222,8 +259,17 @@ static void test_dsdt(void **state)
 	assert_true(contains(dsdt, s5, sizeof(s5)));
 	assert_true(contains(dsdt, com1, sizeof(com1)));
 	assert_true(contains(dsdt, window, sizeof(window)));
+	assert_true(contains(dsdt, window2, sizeof(window2)));
+	assert_true(contains(dsdt, ecam, sizeof(ecam)));
 	assert_int_equal(BOARD_PCI_MMIO_START + (uint64_t)BOARD_PCI_MMIO_SIZE - 1,
 			 BOARD_PCI_MMIO_END);
+	assert_int_equal(BOARD_PCI_ECAM_ADDR, BOARD_PCI_MMIO_END + 1);
+	assert_int_equal(BOARD_PCI_ECAM_ADDR + BOARD_PCI_ECAM_SIZE, BOARD_PCI_MMIO2_START);
+	assert_int_equal(BOARD_PCI_MMIO2_START + (uint64_t)BOARD_PCI_MMIO2_SIZE - 1,
+			 BOARD_PCI_MMIO2_END);
+	assert_int_equal(BOARD_PIRQ_A_GSI, LINE_PIRQ_A);
+	assert_int_equal(BOARD_PIRQ_AB_IRQ, LINE_PIRQ_AB);
+	assert_int_equal(BOARD_PIRQ_CD_IRQ, LINE_PIRQ_CD);
 	assert_int_equal(BOARD_PCI_MMIO_START, GMEM_HOLE_START);
 	assert_int_equal(BOARD_SCI_IRQ, LINE_SCI);
 	assert_int_equal(BOARD_COM1_IRQ, LINE_COM1);
@@ -256,6 +302,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_root, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fadt, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_madt, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_mcfg, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_hpet, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_dsdt, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
 	};

@@ -429,6 +429,21 @@ static void test_accessed_and_dirty(void **state)
 	}
 }
 
+/* Tables in ROM lead to their pages all the same, and stay as they are. */
+static void test_tables_in_rom(void **state)
+{
+	(void)state;
+	for (enum mode m = M_32; m < M_COUNT; m++) {
+		begin(m, GVA);
+		code_mem.rom_first = TABLES >> GMEM_CHUNK_SHIFT;
+		code_mem.rom_count = 1;
+		walk_ok(GVA, WALK_WRITE, PAGE + 0x678);
+		for (unsigned level = 1; level <= levels[m]; level++)
+			assert_int_equal(get(level, GVA) & (PTE_A | PTE_D), 0);
+		code_mem.rom_count = 0;
+	}
+}
+
 /* An entry that is of every level at once, as kernels use it to see their own tables. */
 static void test_self_map(void **state)
 {
@@ -486,6 +501,7 @@ int main(void)
 		cmocka_unit_test(test_table_outside_ram),
 		cmocka_unit_test(test_cr3_flags),
 		cmocka_unit_test(test_accessed_and_dirty),
+		cmocka_unit_test(test_tables_in_rom),
 		cmocka_unit_test(test_self_map),
 		cmocka_unit_test(test_any),
 	};

@@ -18,6 +18,7 @@
 static struct block {
 	uint8_t *start; /* NULL: none */
 	struct frame record;
+	uint64_t n;
 } blocks[BLOCKS];
 static unsigned n_blocks;
 static unsigned frames_left;
@@ -42,39 +43,54 @@ static struct block *find(struct hpa pa)
 	return NULL;
 }
 
-struct hpa frames_alloc(unsigned order, enum frame_owner owner, bool zero)
+struct hpa frames_alloc_n(uint64_t n, enum frame_owner owner, bool zero)
 {
-	size_t size = PAGE_SIZE << order;
+	size_t size = PAGE_SIZE * n, align = PAGE_SIZE;
 
-	if (frames_left < 1u << order)
+	if (frames_left < n)
 		return HPA_NONE;
+	while (align < size)
+		align *= 2;
 	for (unsigned i = 0; i < BLOCKS; i++) {
 		if (blocks[i].start)
 			continue;
-		blocks[i].start = aligned_alloc(size, size);
-		assert_non_null(blocks[i].start);
+		/* with the sanitizer's guards right behind the n frames */
+		assert_int_equal(posix_memalign((void **)&blocks[i].start, align, size), 0);
 		memset(blocks[i].start, zero ? 0 : 0xa5, size);
-		blocks[i].record = (struct frame){1, (uint8_t)owner, (uint8_t)order, 0, 0};
+		blocks[i].record = (struct frame){1, (uint8_t)owner, 0, 0, 0};
+		blocks[i].n = n;
 		n_blocks++;
-		frames_left -= 1u << order;
+		frames_left -= (unsigned)n;
 		return to_phys(blocks[i].start);
 	}
 	fail();
 	return HPA_NONE;
 }
 
-void frames_free(struct hpa start, unsigned order)
+struct hpa frames_alloc(unsigned order, enum frame_owner owner, bool zero)
+{
+	return frames_alloc_n(1ull << order, owner, zero);
+}
+
+uint64_t frames_free_n(struct hpa start)
 {
 	struct block *block = find(start);
+	uint64_t n;
 
 	if (!block)
 		panic("not given out");
-	assert_int_equal(block->record.order, order);
-	memset(block->start, 0xa5, PAGE_SIZE << order);
+	n = block->n;
+	memset(block->start, 0xa5, PAGE_SIZE * n);
 	free(block->start);
 	block->start = NULL;
 	n_blocks--;
-	frames_left += 1u << order;
+	frames_left += (unsigned)n;
+	return n;
+}
+
+void frames_free(struct hpa start, unsigned order)
+{
+	assert_int_equal(frames_free_n(start), 1u << order);
 }
 
 struct frame *frame_record(struct hpa pa)

@@ -14,6 +14,7 @@ static uint8_t image[IMAGE];
 static struct load_blob kernel = {.data = image, .size = IMAGE, .string = "vmlinuz"};
 static struct guest_entry entry;
 static struct reason why;
+static enum linux_entry want;
 
 /* A relocatable 64-bit kernel of protocol 2.15, as Debian's. */
 static void make_kernel(void)
@@ -49,7 +50,7 @@ static int load(const struct load_blob *initrd, const char *cmdline)
 	k.data = copy;
 	memset(&why, 0, sizeof(why));
 	memset(&entry, 0xa5, sizeof(entry));
-	err = load_linux(&ram, &k, initrd, cmdline, 0xe0000, &entry, &why);
+	err = load_linux(&ram, &k, initrd, cmdline, want, 0xe0000, &entry, &why);
 	free(copy);
 	if (err)
 		assert_sentence(why.text);
@@ -100,10 +101,11 @@ static void test_64bit(void **state)
 	assert_int_equal(p[7], 80);
 	assert_int_equal(p[14], 25);
 	assert_int_equal(p[15], 1);
-	assert_int_equal(p[0x1e8], 3);
+	assert_int_equal(p[0x1e8], 4);
 	check_e820(0, 0, 0x9fc00, 1);
 	check_e820(1, 0x9fc00, 0x100000, 2);
 	check_e820(2, 0x100000, 64 * MIB, 1);
+	check_e820(3, 0xe0000000, 0xf0000000, 2);
 }
 
 static void test_tables_and_gdt(void **state)
@@ -182,6 +184,43 @@ static void test_places(void **state)
 	assert_memory_equal(ram_at(0x1000000, CODE), image + SETUP, CODE);
 }
 
+static void test_entry_by_choice(void **state)
+{
+	(void)state;
+	ram_make(64 * MIB, 0);
+	make_kernel();
+	want = LINUX_ENTRY_64;
+	assert_int_equal(load(NULL, ""), 0);
+	assert_true(entry.long_mode);
+	want = LINUX_ENTRY_32;
+	assert_int_equal(load(NULL, ""), 0);
+	assert_false(entry.long_mode);
+	assert_int_equal(entry.rip, 0x1000000);
+	assert_int_equal(entry.cr3, 0);
+	assert_true(le64(ram_at(entry.gdt_base + 0x10, 8)) == 0x00cf9b000000ffff);
+	/* With too little code for the other entry this one is right. */
+	put_le32(image + 0x1f4, 0x200 / 16);
+	assert_int_equal(load(NULL, ""), 0);
+	/* A kernel without the other entry, by its flags or by its age. */
+	make_kernel();
+	put_le16(image + 0x236, 0x7e);
+	assert_int_equal(load(NULL, ""), 0);
+	want = LINUX_ENTRY_64;
+	assert_int_equal(load(NULL, ""), ERR_UNSUPPORTED);
+	assert_string_equal(why.text, "vmlinuz has no 64-bit entry");
+	make_kernel();
+	put_le16(image + 0x206, 0x20b);
+	assert_int_equal(load(NULL, ""), ERR_UNSUPPORTED);
+	want = LINUX_ENTRY_AUTO;
+	/* A protocol that nobody knows yet: what is known of it holds. */
+	put_le16(image + 0x206, 0xffff);
+	assert_int_equal(load(NULL, ""), 0);
+	assert_true(entry.long_mode);
+	put_le16(image + 0x206, 0x20a);
+	assert_int_equal(load(NULL, ""), 0);
+	assert_false(entry.long_mode);
+}
+
 static void test_high_ram(void **state)
 {
 	const struct load_blob initrd = {"x", 1, "i"};
@@ -190,13 +229,66 @@ static void test_high_ram(void **state)
 	make_kernel();
 	ram_make(4 * GIB, 0);
 	assert_int_equal(load(&initrd, ""), 0);
-	assert_int_equal(ram_at(PARAMS, 4096)[0x1e8], 4);
+	assert_int_equal(ram_at(PARAMS, 4096)[0x1e8], 5);
 	check_e820(2, 0x100000, 3 * GIB, 1);
-	check_e820(3, 4 * GIB, 5 * GIB, 1);
+	check_e820(3, 0xe0000000, 0xf0000000, 2);
+	check_e820(4, 4 * GIB, 5 * GIB, 1);
 	assert_int_equal(le32(ram_at(PARAMS + 0x218, 4)), 0x7ffff000); /* initrd_addr_max */
 	put_le32(image + 0x22c, 0xffffffff);
 	assert_int_equal(load(&initrd, ""), 0);
 	assert_int_equal(le32(ram_at(PARAMS + 0x218, 4)), 3 * GIB - 4096);
+	assert_int_equal(le64(ram_at(PARAMS + 0x0c0, 8)), 0);
+}
+
+/* An initrd that does not fit below 4 GiB. */
+static void test_high_initrd(void **state)
+{
+	static uint8_t data[8 * MIB];
+	struct load_blob initrd = {data, sizeof(data), "initrd.gz"};
+
+	(void)state;
+	memset(data, 0x5a, sizeof(data));
+	make_kernel(); /* ends at 24 MiB */
+	put_le32(image + 0x22c, 0x1ffffff);
+	ram_make(3 * GIB + 8 * MIB, 0);
+	assert_int_equal(load(&initrd, ""), 0);
+	assert_int_equal(le32(ram_at(PARAMS + 0x218, 4)), 24 * MIB);
+	assert_int_equal(le64(ram_at(PARAMS + 0x0c0, 8)), 0);
+	put_le32(image + 0x260, 0x800001);
+	assert_int_equal(load(&initrd, ""), 0);
+	assert_int_equal(le32(ram_at(PARAMS + 0x218, 4)), 0);
+	assert_int_equal(le32(ram_at(PARAMS + 0x0c0, 4)), 1);
+	assert_int_equal(le32(ram_at(PARAMS + 0x21c, 4)), sizeof(data));
+	assert_int_equal(le32(ram_at(PARAMS + 0x0c4, 4)), 0);
+	assert_memory_equal(ram_at(4 * GIB, GMEM_CHUNK_SIZE), data, GMEM_CHUNK_SIZE);
+	assert_int_equal(*ram_at(4 * GIB + sizeof(data) - 1, 1), 0x5a);
+	/* At the top of the RAM there. */
+	initrd.size = 7 * MIB + 1;
+	put_le32(image + 0x22c, 0);
+	assert_int_equal(load(&initrd, ""), 0);
+	assert_int_equal(le32(ram_at(PARAMS + 0x218, 4)), MIB - 4096);
+	/* Not without RAM for it, not by the 32-bit entry, and not if the kernel cannot. */
+	initrd.size = 8 * MIB + 1;
+	assert_int_equal(load(&initrd, ""), ERR_RANGE);
+	assert_non_null(strstr(why.text, "takes an initrd at, 0 MiB, nor above 4 GiB"));
+	initrd.size = 1;
+	want = LINUX_ENTRY_32;
+	assert_int_equal(load(&initrd, ""), ERR_RANGE);
+	assert_null(strstr(why.text, "nor above"));
+	want = LINUX_ENTRY_AUTO;
+	put_le16(image + 0x236, 0x7d);
+	assert_int_equal(load(&initrd, ""), ERR_RANGE);
+	assert_null(strstr(why.text, "nor above"));
+	put_le16(image + 0x236, 0x3);
+	assert_int_equal(load(&initrd, ""), 0);
+	/* All that is below is used first, with a guest whose RAM goes on above. */
+	make_kernel();
+	put_le32(image + 0x22c, UINT32_MAX);
+	initrd.size = 3 * GIB - 24 * MIB + 1;
+	assert_int_equal(load(&initrd, ""), ERR_RANGE);
+	assert_non_null(strstr(why.text, "does not fit between the kernel, which ends at 24 MiB, "
+					 "and the highest address that the kernel takes an initrd "
+					 "at, 3072 MiB, nor above 4 GiB"));
 }
 
 static void test_just_fits(void **state)
@@ -240,7 +332,7 @@ static void test_just_fits(void **state)
 	assert_string_equal(why.text,
 			    "initrd.gz does not fit between the kernel, which ends at 24 "
 			    "MiB, and the highest address that the kernel takes an initrd "
-			    "at, 32 MiB");
+			    "at, 32 MiB, nor above 4 GiB");
 	put_le32(image + 0x22c, 0);
 	assert_int_equal(load(&initrd, ""), ERR_RANGE);
 	initrd.size = 5 * GIB;
@@ -381,11 +473,12 @@ static void test_random(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_64bit),    cmocka_unit_test(test_tables_and_gdt),
-		cmocka_unit_test(test_32bit),    cmocka_unit_test(test_places),
-		cmocka_unit_test(test_high_ram), cmocka_unit_test(test_just_fits),
-		cmocka_unit_test(test_cmdline),  cmocka_unit_test(test_refusals),
-		cmocka_unit_test(test_cut),      cmocka_unit_test(test_random),
+		cmocka_unit_test(test_64bit),       cmocka_unit_test(test_tables_and_gdt),
+		cmocka_unit_test(test_32bit),       cmocka_unit_test(test_places),
+		cmocka_unit_test(test_high_ram),    cmocka_unit_test(test_entry_by_choice),
+		cmocka_unit_test(test_high_initrd), cmocka_unit_test(test_just_fits),
+		cmocka_unit_test(test_cmdline),     cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_cut),         cmocka_unit_test(test_random),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

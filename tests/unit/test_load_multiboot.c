@@ -125,7 +125,7 @@ static void test_info(void **state)
 	make_elf32();
 	ram_make(16 * MIB, 0xcc);
 	assert_int_equal(load_with(modules, 2, "one two"), 0);
-	assert_int_equal(le32(info()), 0x24d);
+	assert_int_equal(le32(info()), 0x124d);
 	assert_int_equal(le32(info() + 4), 639);
 	assert_int_equal(le32(info() + 8), 15 * 1024);
 	assert_string_equal(string_at(le32(info() + 16)), "one two");
@@ -142,9 +142,9 @@ static void test_info(void **state)
 	assert_memory_equal(ram_at(0x103000, 4097), data, 4097);
 	assert_int_equal(*ram_at(0x105000, 1), 'x');
 
-	assert_int_equal(le32(info() + 44), 72);
-	m = ram_at(le32(info() + 48), 72);
-	for (unsigned i = 0; i < 3; i++)
+	assert_int_equal(le32(info() + 44), 96);
+	m = ram_at(le32(info() + 48), 96);
+	for (unsigned i = 0; i < 4; i++)
 		assert_int_equal(le32(m + 24 * i), 20);
 	assert_int_equal(le64(m + 4), 0);
 	assert_int_equal(le64(m + 12), 0x9fc00);
@@ -153,14 +153,25 @@ static void test_info(void **state)
 	assert_int_equal(le32(m + 44), 2);
 	assert_int_equal(le64(m + 52), 0x100000);
 	assert_int_equal(le64(m + 60), 15 * MIB);
+	assert_int_equal(le64(m + 76), 0xe0000000); /* PCI's configuration window */
+	assert_int_equal(le64(m + 84), 256 * MIB);
+	assert_int_equal(le32(m + 92), 2);
+
+	/* The text screen. */
+	assert_int_equal(le64(info() + 88), 0xb8000);
+	assert_int_equal(le32(info() + 96), 160);
+	assert_int_equal(le32(info() + 100), 80);
+	assert_int_equal(le32(info() + 104), 25);
+	assert_int_equal(info()[108], 16);
+	assert_int_equal(info()[109], 2);
 
 	/* RAM above 4 GiB. */
 	ram_make(4 * GIB, 0);
 	assert_int_equal(load(), 0);
-	assert_int_equal(le32(info() + 44), 96);
-	m = ram_at(le32(info() + 48), 96);
-	assert_true(le64(m + 76) == 4 * GIB);
-	assert_int_equal(le64(m + 84), GIB);
+	assert_int_equal(le32(info() + 44), 120);
+	m = ram_at(le32(info() + 48), 120);
+	assert_true(le64(m + 100) == 4 * GIB);
+	assert_int_equal(le64(m + 108), GIB);
 	assert_int_equal(le32(info() + 8), 3 * 1024 * 1024 - 1024);
 	assert_int_equal(le32(info() + 20), 0);
 }

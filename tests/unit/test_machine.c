@@ -473,7 +473,7 @@ static void test_memory(void **state)
 	assert_int_equal(board.m.unknown_memory, 0);
 	for (unsigned size = 1; size <= 8; size *= 2) {
 		static const uint64_t nowhere[] = {0,          0xc0000000, 0xfebffffc,
-						   0xfec01000, 0xfed00000, 0x1fec00000};
+						   0xfec01000, 0xfed00400, 0x1fec00000};
 
 		for (unsigned i = 0; i < ARRAY_SIZE(nowhere); i++) {
 			uint64_t all = size == 8 ? UINT64_MAX : BIT(8 * size) - 1;
@@ -484,6 +484,123 @@ static void test_memory(void **state)
 			assert_int_equal(board.m.unknown_memory, unknown);
 		}
 	}
+}
+
+/* ---- PCI ---- */
+
+#define ECAM_BRIDGE 0xe0000000
+#define ECAM_DEVICE 0xe0028000
+
+static uint64_t load(uint64_t gpa, unsigned size)
+{
+	return machine_mmio_read(&board.m, gpa, size);
+}
+
+static void store(uint64_t gpa, unsigned size, uint64_t value)
+{
+	machine_mmio_write(&board.m, gpa, size, value);
+}
+
+static void add_pci_device(uint32_t memory, uint32_t io)
+{
+	machine_add_test_device(&board.m);
+	store(ECAM_DEVICE + 0x10, 4, memory);
+	store(ECAM_DEVICE + 0x14, 4, io);
+	store(ECAM_DEVICE + 0x04, 2, 7);
+}
+
+static void test_pci_device(void **state)
+{
+	(void)state;
+	/* Not there unless it is asked for, which is no access to nothing. */
+	assert_int_equal(load(ECAM_BRIDGE, 4), 0x12378086);
+	assert_int_equal(load(ECAM_DEVICE, 4), 0xffffffff);
+	store(ECAM_DEVICE + 4, 4, 7);
+	assert_int_equal(load(0xefffffff, 1), 0xff);
+	assert_int_equal(board.m.unknown_memory, 0);
+	add_pci_device(0xc0000000, 0x1000);
+	assert_int_equal(load(ECAM_DEVICE, 4), 0x10f01af4);
+	out(0xcf8, 4, 0x80002800);
+	assert_int_equal(in(0xcfc, 4), 0x10f01af4);
+	/* Its regions, at the first address and port that there can be. */
+	assert_int_equal(load(0xc0000000, 4), 0x59524b53);
+	assert_int_equal(in(0x1000, 4), 0x59524b53);
+	out(0x1041, 2, 0x12345678);
+	assert_int_equal(in(0x1050, 1), 0x78);
+	assert_int_equal(in(0x1050, 4), 0x5678);
+	store(0xc0000fff, 1, 0x1ff);
+	assert_int_equal(load(0xc0000040, 8), 0xff);
+	assert_int_equal(board.m.unknown_memory, 0);
+	assert_int_equal(board.m.unknown_ports, 0);
+	/* Over its ends. */
+	assert_int_equal(in(0xfff, 4), 0xffffffff);
+	assert_int_equal(in(0x107e, 4), 0xffffffff);
+	out(0xffd, 4, 0);
+	out(0x107f, 2, 0);
+	assert_int_equal(board.m.unknown_ports, 4);
+	assert_int_equal(in(0x1018, 4), 2);
+	assert_int_equal(in(0x101c, 4), 1);
+	/* The whole board is set up anew without it. */
+	machine_init(&board.m, &board_host, true, WALL, 512 * MIB, 0);
+	assert_int_equal(load(ECAM_DEVICE, 4), 0xffffffff);
+}
+
+/* What is the board's goes before regions of PCI functions. */
+static void test_pci_overlaps(void **state)
+{
+	static const uint32_t boards[] = {0xfec00000, 0xfec01000, 0xfed00000,
+					  0xfee00000, 0xfffff000, ECAM_BRIDGE};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(boards); i++) {
+		add_pci_device(boards[i], 0x1000);
+		assert_int_not_equal(load(boards[i], 4), 0x59524b53);
+		store(boards[i] + 0x28, 4, 1); /* would assert its wire */
+		assert_int_equal(in(0x1028, 4), 0);
+		start(true);
+	}
+	add_pci_device(0x80000000, 0x380); /* with the UART */
+	assert_int_equal(load(0x80000000, 4), 0x59524b53);
+	assert_int_equal(in(0x3fd, 1), 0x60);
+	assert_int_equal(in(0x380, 4), 0xffffffff);
+	for (unsigned port = 0; port < 0x1000; port += 0x80) {
+		store(ECAM_DEVICE + 0x14, 4, port);
+		assert_int_not_equal(in((uint16_t)port, 4), 0x59524b53);
+		out(0xcf8, 4, 0x80000000);
+		assert_int_equal(in(0xcfc, 4), 0x12378086);
+	}
+	assert_int_equal(load(0x80000018, 4), 0); /* no port access came to it */
+	/* Above 4 GiB there is nothing else. */
+	store(ECAM_DEVICE + 0x18, 8, 0x7fc0000000);
+	assert_int_equal(load(0x7fc000000c, 4), 1);
+	assert_int_equal(load(0xc000000c, 4), 0xffffffff);
+}
+
+static void test_pci_interrupt(void **state)
+{
+	(void)state;
+	add_pci_device(0xc0000000, 0x1000);
+	store(0xfec00000, 4, 0x10 + 2 * 16);
+	store(0xfec00010, 4, 0xa061); /* a level, active low */
+	store(0xc0000028, 4, 1);
+	assert_int_equal(board.n_msi, 1);
+	assert_int_equal(board.last_data & 0xff, 0x61);
+	assert_int_equal(board.m.ioapic.lines, BIT32(16) | BIT32(10));
+	assert_int_equal(board.m.pic.chip[1].irr & 4, 4);
+	vioapic_eoi(&board.m.ioapic, 0x61);
+	assert_int_equal(board.n_msi, 2); /* still there */
+	store(0xc0000028, 4, 0);
+	vioapic_eoi(&board.m.ioapic, 0x61);
+	assert_int_equal(board.n_msi, 2);
+	assert_int_equal(board.m.ioapic.lines, 0);
+	/* A message goes the way that the I/O APIC's do. */
+	store(ECAM_DEVICE + 0x44, 4, 0xfee01000);
+	store(ECAM_DEVICE + 0x4c, 2, 0x71);
+	store(ECAM_DEVICE + 0x42, 2, 1);
+	store(0xc000002c, 4, 0);
+	assert_int_equal(board.n_msi, 3);
+	assert_int_equal(board.last_addr, 0xfee01000);
+	assert_int_equal(board.last_data, 0x71);
 }
 
 /* ---- wires ---- */
@@ -521,7 +638,7 @@ static void test_lines(void **state)
 		machine_line(&board.m, line, false);
 		assert_int_equal(board.m.ioapic.lines, 0);
 	}
-	machine_line(&board.m, LINE_COUNT, true); /* no such line */
+	machine_line(&board.m, LINE_HPET_RTC + 1, true); /* no such line */
 	assert_int_equal(board.m.ioapic.lines, 0);
 }
 
@@ -550,6 +667,62 @@ static void test_timer_interrupt(void **state)
 	assert_true(board.pic_int);
 	assert_int_equal(vpic_ack(&board.m.pic), 0x08);
 	assert_true(board.m.deadline > due);
+}
+
+/* ---- the HPET in the place of the 8254 and the real-time clock ---- */
+
+#define HPET 0xfed00000
+
+static void hpet(unsigned reg, uint64_t value)
+{
+	machine_mmio_write(&board.m, HPET + reg, 8, value);
+}
+
+static void test_legacy_replacement(void **state)
+{
+	(void)state;
+	unmask_pin(2, 0x50);
+	unmask_pin(8, 0x58);
+	out(0x43, 1, 0x30); /* channel 0 in mode 0: its output is low until it ends */
+	out(0x40, 1, 100);
+	out(0x40, 1, 0);
+	out(0x70, 1, 0x0b);
+	out(0x71, 1, 0x42); /* the clock's periodic interrupt */
+	hpet(0x100, 0x4);
+	hpet(0x108, 200000);
+	hpet(0x120, 0x6); /* a level */
+	hpet(0x128, 300000);
+	hpet(0x10, 3);
+	board.n_msi = 0;
+	assert_int_equal(board.m.ioapic.lines, 0);
+	time_ns = NS_PER_MS;
+	machine_expire(&board.m, time_ns);
+	assert_true(board.m.pit.out0); /* they go on, and are not heard */
+	assert_int_equal(board.n_msi, 0);
+	assert_int_equal(board.m.ioapic.lines, 0);
+	assert_int_equal(board.m.deadline, 2 * NS_PER_MS);
+	time_ns = board.m.deadline;
+	machine_expire(&board.m, time_ns);
+	assert_int_equal(board.n_msi, 1);
+	assert_int_equal(board.last_data & 0xff, 0x50);
+	assert_true(board.m.pic.chip[0].irr & 1);
+	time_ns = 3 * NS_PER_MS;
+	machine_expire(&board.m, time_ns);
+	assert_int_equal(board.n_msi, 2);
+	assert_int_equal(board.last_data & 0xff, 0x58);
+	assert_int_equal(board.m.ioapic.lines, BIT32(2) | BIT32(8));
+	hpet(0x20, 2);
+	assert_int_equal(board.m.ioapic.lines, BIT32(2)); /* an edge leaves its line high */
+	hpet(0x100, 0);
+	assert_int_equal(board.m.ioapic.lines, 0);
+	/* back: the lines are as the old owners hold them */
+	hpet(0x10, 1);
+	assert_int_equal(board.m.ioapic.lines, BIT32(2) | BIT32(8));
+	assert_int_equal(board.n_msi, 4);
+	hpet(0x10, 3);
+	assert_int_equal(board.m.ioapic.lines, 0);
+	assert_int_equal(machine_mmio_read(&board.m, HPET + 0xf0, 4), 300000);
+	assert_int_equal(board.m.unknown_memory, 0);
 }
 
 /* ---- deadlines ---- */
@@ -586,6 +759,51 @@ static void test_deadlines(void **state)
 	assert_true(board.m.pm.sci);
 }
 
+/* What guests with firmware have, and fw_cfg. */
+static void test_firmware(void **state)
+{
+	static struct vfwcfg_items items;
+
+	(void)state;
+	/* Nothing is there before, at any width. */
+	assert_int_equal(in(0x511, 1), 0xff);
+	out(0x510, 2, 0);
+	assert_int_equal(board.m.unknown_ports, 2);
+	memset(&items, 0, sizeof(items));
+	assert_int_equal(vfwcfg_add(&items, VFWCFG_SIGNATURE, "QEMU", 4), 0);
+	vfwcfg_finish(&items);
+	machine_set_firmware(&board.m, &items, false);
+	out(0x510, 2, 0);
+	assert_int_equal(in(0x511, 1), 'Q');
+	assert_int_equal(in(0x511, 1), 'E');
+	assert_int_equal(in(0x514, 4), 0x554d4551);
+	assert_int_equal(in(0x50f, 1), 0xff); /* its neighbours */
+	assert_int_equal(in(0x51c, 1), 0xff);
+	assert_int_equal(board.m.unknown_ports, 4);
+	out(0xcf8, 4, 0x80000800);
+	assert_int_equal(in(0xcfc, 4), 0xffffffff);
+
+	machine_init(&board.m, &board_host, true, WALL, 512 * MIB, 0);
+	machine_set_firmware(&board.m, &items, true);
+	out(0xcf8, 4, 0x80000800);
+	assert_int_equal(in(0xcfc, 4), 0x70008086);
+	out(0xcf8, 4, 0x80000b00);
+	assert_int_equal(in(0xcfc, 4), 0x71138086);
+	/* The base of the ports is where they are, and stays; they are enabled; no SMI is wanted.
+	 */
+	out(0xcf8, 4, 0x80000b40);
+	out(0xcfc, 4, 0xb001);
+	assert_int_equal(in(0xcfc, 4), 0x601);
+	out(0xcf8, 4, 0x80000b80);
+	assert_int_equal(in(0xcfc, 1) & 1, 1);
+	out(0xcf8, 4, 0x80000b58);
+	assert_int_equal(in(0xcfc, 4) >> 25 & 1, 1);
+	/* PIRQ routing is kept. */
+	out(0xcf8, 4, 0x80000860);
+	out(0xcfc, 4, 0x7b7a0b0a);
+	assert_int_equal(in(0xcfc, 4), 0x0b0a0b0a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -595,9 +813,14 @@ int main(void)
 		cmocka_unit_test_setup(test_power, setup),
 		cmocka_unit_test_setup(test_no_debug_exit, setup),
 		cmocka_unit_test_setup(test_memory, setup),
+		cmocka_unit_test_setup(test_pci_device, setup),
+		cmocka_unit_test_setup(test_pci_overlaps, setup),
+		cmocka_unit_test_setup(test_pci_interrupt, setup),
 		cmocka_unit_test_setup(test_lines, setup),
 		cmocka_unit_test_setup(test_timer_interrupt, setup),
+		cmocka_unit_test_setup(test_legacy_replacement, setup),
 		cmocka_unit_test_setup(test_deadlines, setup),
+		cmocka_unit_test_setup(test_firmware, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

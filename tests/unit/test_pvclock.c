@@ -94,7 +94,7 @@ static void test_scale_by_hand(void **state)
 #define CHUNKS 4u /* the third is a hole */
 
 static uint8_t *chunks[CHUNKS];
-static struct gmem mem = {chunks, CHUNKS, 3 * GMEM_CHUNK_SIZE};
+static struct gmem mem = {.chunk = chunks, .n_chunks = CHUNKS, .size = 3 * GMEM_CHUNK_SIZE};
 
 static int setup(void **state)
 {

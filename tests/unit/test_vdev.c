@@ -11,10 +11,12 @@
 
 #include <cmocka.h>
 
+#include "guests/vdev/vhpet.h"
 #include "guests/vdev/vioapic.h"
 #include "guests/vdev/vkbc.h"
 #include "guests/vdev/vlapic.h"
 #include "guests/vdev/vpci.h"
+#include "guests/vdev/vpcitest.h"
 #include "guests/vdev/vpic.h"
 #include "guests/vdev/vpit.h"
 #include "guests/vdev/vpm.h"
@@ -139,10 +141,18 @@ BOARD_DEVICE(vpic)
 BOARD_DEVICE(vpit)
 BOARD_DEVICE(vrtc)
 BOARD_DEVICE(vpm)
+BOARD_DEVICE(vhpet)
 BOARD_DEVICE(vuart)
 BOARD_DEVICE(vkbc)
 BOARD_DEVICE(vreset)
 BOARD_DEVICE(vpci)
+DEVICE(vpcitest)
+{
+	static struct vpci bus;
+
+	vpci_init(&bus, &host);
+	vpcitest_init(state, &bus);
+}
 DEVICE(vlapic)
 {
 	vlapic_init(state, &lapic_host, 0, true);
@@ -159,8 +169,9 @@ static const struct {
 	void (*init)(void *state);
 	int (*check)(const void *state, struct reason *why);
 } devices[] = {
-	DEVICE(vlapic), DEVICE(vioapic), DEVICE(vpic), DEVICE(vpit),   DEVICE(vrtc),
-	DEVICE(vpm),    DEVICE(vuart),   DEVICE(vkbc), DEVICE(vreset), DEVICE(vpci),
+	DEVICE(vlapic), DEVICE(vioapic), DEVICE(vpic),     DEVICE(vpit),
+	DEVICE(vrtc),   DEVICE(vpm),     DEVICE(vuart),    DEVICE(vkbc),
+	DEVICE(vreset), DEVICE(vpci),    DEVICE(vpcitest), DEVICE(vhpet),
 };
 #undef DEVICE
 

@@ -1,4 +1,7 @@
-/* PCI configuration mechanism 1: probing, a bus scan, widths, write masks, more functions. */
+/*
+ * The PCI bus: probing, a bus scan, widths, write masks and more functions by both configuration
+ * mechanisms. Devices with regions and interrupts: test_vpcitest.c.
+ */
 #include "tests/unit/vdev_fake.h"
 
 #include "guests/vdev/vpci.h"
@@ -85,7 +88,10 @@ static void test_write_mask(void **state)
 	assert_int_equal(get(0, 4, 4), 0x02800146);
 	assert_int_equal(get(0, 8, 4), 0x06000002);
 	assert_int_equal(get(0, 0x0C, 4), 0x0000F800);
-	assert_int_equal(get(0, 0x10, 4), 0); /* no base address register */
+	assert_int_equal(get(0, 0x10, 4), 0);          /* no base address register */
+	assert_int_equal(get(0, 0x58, 4), 0xFFFFFF00); /* shadow RAM: storage, 0x59 to 0x5f */
+	assert_int_equal(get(0, 0x5C, 4), 0xFFFFFFFF);
+	assert_int_equal(get(0, 0x60, 4), 0);
 	set(0, 5, 1, 0);
 	assert_int_equal(get(0, 4, 2), 0x0046);
 	vpci_reset(&pci);
@@ -101,7 +107,7 @@ static void test_more_functions(void **state)
 	f[0].bdf = VPCI_BDF(0, 0, 0);
 	assert_int_equal(vpci_add(&pci, &f[0]), ERR_EXISTS);
 	for (unsigned i = 1; i < VPCI_MAX_FUNCTIONS; i++) {
-		f[i].bdf = VPCI_BDF(i / 4, i, i % 8);
+		vpci_function_init(&f[i], VPCI_BDF(i / 4, i, i % 8), 1, 2, 3, 4);
 		f[i].config[0x40] = (uint8_t)i;
 		f[i].write_mask[0x41] = 0x0F;
 		assert_int_equal(vpci_add(&pci, &f[i]), 0);
@@ -113,6 +119,43 @@ static void test_more_functions(void **state)
 		assert_int_equal(get(f[i].bdf, 0x40, 4), 0x0F00 | i);
 	}
 	assert_int_equal(get(VPCI_BDF(0, 1, 0), 0x40, 4), 0xFFFFFFFF);
+}
+
+/* The memory-mapped mechanism shows the same, and to a conventional function no more. */
+static void test_ecam(void **state)
+{
+	(void)state;
+	for (unsigned bdf = 0; bdf < 0x10000; bdf++)
+		assert_int_equal(vpci_ecam_read(&pci, bdf << 12, 4), bdf ? 0xFFFFFFFF : 0x12378086);
+	for (unsigned reg = 0; reg < 256; reg++) {
+		for (unsigned size = 1; size <= 4; size *= 2)
+			assert_int_equal(vpci_ecam_read(&pci, reg, size), get(0, reg, size));
+	}
+	for (unsigned reg = 256; reg < 4096; reg++) {
+		vpci_ecam_write(&pci, reg, 1, 0);
+		assert_int_equal(vpci_ecam_read(&pci, reg, 1), 0xFF);
+	}
+	assert_int_equal(vpci_ecam_read(&pci, 0x100, 4), 0xFFFFFFFF);
+	/* 8 bytes are two registers; what is not aligned finds nothing. */
+	assert_true(vpci_ecam_read(&pci, 0, 8) == 0x0280000612378086);
+	for (unsigned reg = 1; reg < 8; reg++)
+		assert_true(vpci_ecam_read(&pci, reg, 8) == UINT64_MAX);
+	assert_true(vpci_ecam_read(&pci, 1 << 12, 8) == UINT64_MAX);
+	vpci_ecam_write(&pci, 0x58, 8, 0x8877665544332211);
+	assert_int_equal(get(0, 0x58, 4), 0x44332200);
+	assert_int_equal(get(0, 0x5C, 4), 0x88776655);
+	vpci_ecam_write(&pci, 0x5C, 8, 0);
+	vpci_ecam_write(&pci, 0x5B, 2, 0);
+	vpci_ecam_write(&pci, 0x59, 4, 0);
+	assert_int_equal(get(0, 0x5C, 4), 0x88776655);
+	assert_int_equal(get(0, 0x58, 4), 0x44332200);
+	vpci_ecam_write(&pci, 0x5A, 2, 0xABCD);
+	assert_int_equal(get(0, 0x58, 4), 0xABCD2200);
+	vpci_ecam_write(&pci, 0x59, 1, 0xEE);
+	assert_int_equal(vpci_ecam_read(&pci, 0x58, 4), 0xABCDEE00);
+	/* Of other functions nothing is written. */
+	vpci_ecam_write(&pci, 0x0FFFFFFC, 4, 0);
+	vpci_ecam_write(&pci, 0x0FFFFFF8, 8, 0);
 }
 
 static void test_states(void **state)
@@ -143,8 +186,8 @@ static void test_states(void **state)
 			}
 		}
 	}
-	/* All but 23 address bits, 2 command bits and 5 of the latency timer. */
-	assert_int_equal(refused, size * 8 - 23 - 2 - 5);
+	/* All but 23 address bits, 2 command bits, 5 of the latency timer, 7 bytes of storage. */
+	assert_int_equal(refused, size * 8 - 23 - 2 - 5 - 7 * 8);
 	free(buf);
 }
 
@@ -156,6 +199,7 @@ int main(void)
 		cmocka_unit_test_setup(test_widths, setup),
 		cmocka_unit_test_setup(test_write_mask, setup),
 		cmocka_unit_test_setup(test_more_functions, setup),
+		cmocka_unit_test_setup(test_ecam, setup),
 		cmocka_unit_test_setup(test_states, setup),
 	};
 

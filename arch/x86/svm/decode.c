@@ -82,6 +82,7 @@ void svm_decode_interrupted(const struct vmcb *b, struct vm_exit *exit)
 void svm_decode_other(const struct vmcb *b, struct vm_exit *exit)
 {
 	exit->raw_code = b->exit_code;
+	exit->raw_info1 = b->exit_info1;
 	switch (b->exit_code) {
 	case VMEXIT_INTR:
 	case VMEXIT_NMI:

@@ -46,7 +46,6 @@ static inline void svm_decode_memory(const struct vmcb *b, struct vm_exit *exit)
 /* What every exit has. A CPU without NRIPS leaves the next RIP as the VMCB was made: 0. */
 static inline void svm_decode_common(const struct vmcb *b, struct vm_exit *exit)
 {
-	exit->raw_info1 = b->exit_info1;
 	exit->insn_len = b->next_rip ? (uint8_t)(b->next_rip - b->rip) : 0;
 }
 

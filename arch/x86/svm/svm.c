@@ -106,7 +106,9 @@ static uint64_t take_event(struct hv_vcpu *v, struct vmcb *b)
 
 /* A virtual interrupt that is never delivered: its intercept is the window. While the task priority
  * holds the interrupt back, a write of CR8 is, instead of the virtual interrupt's own priority,
- * which emulators compare wrongly. The end of NMI blocking has an intercept of its own; an NMI that
+ * which emulators compare wrongly. With a virtual interrupt that waits, writes of CR8 exit as well:
+ * QEMU's TCG aborts when it carries one out (its helper raises the interrupt without the lock that
+ * this takes). The end of NMI blocking has an intercept of its own; an NMI that
  * waits for an instruction boundary without a shadow waits for one with interrupts on, too, or for
  * any other exit. */
 static void window_update(struct hv_vcpu *v, struct vmcb *b)
@@ -122,7 +124,7 @@ static void window_update(struct hv_vcpu *v, struct vmcb *b)
 		int_ctl |= INT_CTL_V_IRQ | INT_CTL_PRIO | INT_CTL_IGNORE_TPR;
 		intercepts |= INTERCEPT_VINTR;
 	}
-	if (masked)
+	if (v->window_armed)
 		cr_writes |= (uint16_t)BIT32(8);
 	if (b->int_ctl != int_ctl)
 		b->clean &= ~CLEAN_TPR;

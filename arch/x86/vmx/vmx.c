@@ -253,17 +253,13 @@ void vmx_after_exit(struct hv_vcpu *v, struct vm_exit *exit, bool failed)
 	}
 	/* the frequent kinds: instructions, which cut no event off */
 	if (reason == REASON_IO) {
-		exit->raw_info1 = vmread(VMCS_QUALIFICATION);
-		vmx_decode_io(exit->raw_info1, exit);
+		vmx_decode_io(vmread(VMCS_QUALIFICATION), exit);
 	} else if (reason == REASON_RDMSR || reason == REASON_WRMSR) {
-		exit->raw_info1 = reason == REASON_WRMSR;
 		exit->kind = EXIT_MSR;
 		exit->msr.write = reason == REASON_WRMSR;
 	} else if (reason == REASON_CPUID) {
-		exit->raw_info1 = 0;
 		exit->kind = EXIT_CPUID;
 	} else if (reason == REASON_VMCALL) {
-		exit->raw_info1 = 0;
 		exit->kind = EXIT_HYPERCALL;
 		exit->hypercall.vmmcall = false;
 	} else {

@@ -1,13 +1,10 @@
-"""Where the hypervisor's instructions went: what marks.c counted for each address, by function.
-
-    tests/bench/profile.py FILE SYMBOLS.elf FROM TO [LINES]     places as marks.c names them
-
-FILE is build/bench/guest.profile. A function that was inlined counts for the one around it.
-"""
+"""In which functions the hypervisor spent its instructions: what marks.c counted for each address.
+A function that was inlined counts for the one around it."""
 
 import bisect
 import subprocess
-import sys
+
+LINES = 24  # functions shown of each piece
 
 
 def read(path):
@@ -50,15 +47,13 @@ def by_function(before, after, table):
     return sorted(((n, entered.get(name, 0), name) for name, n in total.items()), reverse=True)
 
 
-def main():
-    path, elf, first, last = sys.argv[1:5]
-    lines = int(sys.argv[5]) if len(sys.argv) > 5 else 40
-    places = read(path)
-    rows = by_function(places[first], places[last], symbols(elf))
-    print(f"{first} to {last}: {sum(row[0] for row in rows)} instructions of the hypervisor")
-    for total, entered, name in rows[:lines]:
-        print(f"{total:14} {entered:10} {name}")
-
-
-if __name__ == "__main__":
-    main()
+def report(path, elf, pieces):
+    """Lines about each of {piece: (first place, last place)}."""
+    places, table = read(path), symbols(elf)
+    for piece, (first, last) in pieces.items():
+        if first not in places or last not in places:
+            continue
+        rows = by_function(places[first], places[last], table)
+        yield f"{piece}: {sum(row[0] for row in rows):,} instructions; times entered; function"
+        for total, entered, name in rows[:LINES]:
+            yield f"{total:14,} {entered:10,} {name}"

@@ -1,0 +1,100 @@
+/*
+ * Names of MSRs that guests are known to use, for people. Sources: Intel SDM, volume 4,
+ * "Architectural MSRs"; volume 3, "x2APIC Register Address Space"; AMD64 Architecture Programmer's
+ * Manual, volume 2, "MSR Cross-Reference"; Linux, Documentation/virt/kvm/x86/msr.rst. Pure.
+ */
+#include "guests/exit_words.h"
+
+static const struct {
+	uint32_t first, last; /* ranges share a name */
+	const char *name;
+} names[] = {
+	{0x10, 0x10, "TSC"},
+	{0x17, 0x17, "PLATFORM_ID"},
+	{0x1b, 0x1b, "APIC_BASE"},
+	{0x3a, 0x3a, "FEATURE_CONTROL"},
+	{0x3b, 0x3b, "TSC_ADJUST"},
+	{0x48, 0x48, "SPEC_CTRL"},
+	{0x49, 0x49, "PRED_CMD"},
+	{0x8b, 0x8b, "PATCH_LEVEL"},
+	{0xc1, 0xc8, "PMC"},
+	{0xce, 0xce, "PLATFORM_INFO"},
+	{0xe7, 0xe7, "MPERF"},
+	{0xe8, 0xe8, "APERF"},
+	{0xfe, 0xfe, "MTRR_CAP"},
+	{0x10a, 0x10a, "ARCH_CAPABILITIES"},
+	{0x10b, 0x10b, "FLUSH_CMD"},
+	{0x122, 0x122, "TSX_CTRL"},
+	{0x140, 0x140, "MISC_FEATURES_ENABLES"},
+	{0x174, 0x174, "SYSENTER_CS"},
+	{0x175, 0x175, "SYSENTER_ESP"},
+	{0x176, 0x176, "SYSENTER_EIP"},
+	{0x179, 0x179, "MCG_CAP"},
+	{0x17a, 0x17a, "MCG_STATUS"},
+	{0x186, 0x189, "PERFEVTSEL"},
+	{0x1a0, 0x1a0, "MISC_ENABLE"},
+	{0x1d9, 0x1d9, "DEBUGCTL"},
+	{0x200, 0x21f, "MTRR_VARIABLE"},
+	{0x250, 0x250, "MTRR_FIX64K"},
+	{0x258, 0x259, "MTRR_FIX16K"},
+	{0x268, 0x26f, "MTRR_FIX4K"},
+	{0x277, 0x277, "PAT"},
+	{0x2ff, 0x2ff, "MTRR_DEF_TYPE"},
+	{0x345, 0x345, "PERF_CAPABILITIES"},
+	{0x400, 0x47f, "MC_BANK"},
+	{0x6e0, 0x6e0, "TSC_DEADLINE"},
+	{0x802, 0x802, "X2APIC_ID"},
+	{0x803, 0x803, "X2APIC_VERSION"},
+	{0x808, 0x808, "X2APIC_TPR"},
+	{0x80a, 0x80a, "X2APIC_PPR"},
+	{0x80b, 0x80b, "X2APIC_EOI"},
+	{0x80d, 0x80d, "X2APIC_LDR"},
+	{0x80f, 0x80f, "X2APIC_SVR"},
+	{0x810, 0x817, "X2APIC_ISR"},
+	{0x818, 0x81f, "X2APIC_TMR"},
+	{0x820, 0x827, "X2APIC_IRR"},
+	{0x828, 0x828, "X2APIC_ESR"},
+	{0x830, 0x830, "X2APIC_ICR"},
+	{0x832, 0x832, "X2APIC_LVT_TIMER"},
+	{0x833, 0x833, "X2APIC_LVT_THERMAL"},
+	{0x834, 0x834, "X2APIC_LVT_PMI"},
+	{0x835, 0x835, "X2APIC_LVT_LINT0"},
+	{0x836, 0x836, "X2APIC_LVT_LINT1"},
+	{0x837, 0x837, "X2APIC_LVT_ERROR"},
+	{0x838, 0x838, "X2APIC_INITIAL_COUNT"},
+	{0x839, 0x839, "X2APIC_CURRENT_COUNT"},
+	{0x83e, 0x83e, "X2APIC_DIVIDE"},
+	{0x83f, 0x83f, "X2APIC_SELF_IPI"},
+	{0xda0, 0xda0, "XSS"},
+	{0x4b564d00, 0x4b564d00, "KVM_WALL_CLOCK"},
+	{0x4b564d01, 0x4b564d01, "KVM_SYSTEM_TIME"},
+	{0xc0000080, 0xc0000080, "EFER"},
+	{0xc0000081, 0xc0000081, "STAR"},
+	{0xc0000082, 0xc0000082, "LSTAR"},
+	{0xc0000083, 0xc0000083, "CSTAR"},
+	{0xc0000084, 0xc0000084, "SFMASK"},
+	{0xc0000100, 0xc0000100, "FS_BASE"},
+	{0xc0000101, 0xc0000101, "GS_BASE"},
+	{0xc0000102, 0xc0000102, "KERNEL_GS_BASE"},
+	{0xc0000103, 0xc0000103, "TSC_AUX"},
+	{0xc0000104, 0xc0000104, "TSC_RATIO"},
+	{0xc0010000, 0xc0010007, "PERF_CTL_CTR"},
+	{0xc0010010, 0xc0010010, "SYSCFG"},
+	{0xc0010015, 0xc0010015, "HWCR"},
+	{0xc001001f, 0xc001001f, "NB_CFG"},
+	{0xc0010055, 0xc0010055, "INT_PENDING"},
+	{0xc0010114, 0xc0010114, "VM_CR"},
+	{0xc0010117, 0xc0010117, "VM_HSAVE_PA"},
+	{0xc001011f, 0xc001011f, "VIRT_SPEC_CTRL"},
+	{0xc0011020, 0xc0011020, "LS_CFG"},
+	{0xc0011022, 0xc0011022, "DC_CFG"},
+	{0xc0011029, 0xc0011029, "DE_CFG"},
+};
+
+const char *msr_name(uint32_t index)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
+		if (index >= names[i].first && index <= names[i].last)
+			return names[i].name;
+	return NULL;
+}
