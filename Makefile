@@ -60,6 +60,8 @@ DRIVERS_SRC := drivers/cmos.c drivers/cmos_time.c drivers/uart.c drivers/uart_lo
 
 GUESTS_SRC := guests/broken.c \
 	guests/config.c \
+	guests/config_boot.c \
+	guests/config_guest.c \
 	guests/control_regs.c \
 	guests/cpu_model.c \
 	guests/crash.c \
@@ -93,6 +95,8 @@ GUESTS_SRC := guests/broken.c \
 	guests/pvclock.c \
 	guests/restart.c \
 	guests/serial.c \
+	guests/task_switch.c \
+	guests/task_switch_exit.c \
 	guests/vcpu.c \
 	guests/vm.c \
 	guests/vm_clock.c \

@@ -1,36 +1,14 @@
 /*
- * The configuration file: the schema and its checks. One table of keys for each kind of object; a
- * key's function takes its value or says what is wrong with it. Pure (see guests/json.h about the
- * pool of tokens: one parse at a time).
+ * The configuration file as a whole, and what the schema's parts share (guests/config_parse.h). One
+ * table of keys for each kind of object; a key's function takes its value or says what is wrong
+ * with it. Pure (see guests/json.h about the pool of tokens: one parse at a time).
  */
-#include "guests/config.h"
-#include "guests/json.h"
+#include "guests/config_parse.h"
 #include "lib/format.h"
 #include "lib/string.h"
 
-#define MEMORY_MIN  (2 * MIB)
-#define MEMORY_MAX  (1024 * GIB)
-#define MEMORY_STEP (2 * MIB)
-
-struct parse {
-	struct config *out;
-	struct guest_config *guest; /* the one that is being read */
-	unsigned list;              /* token of the list of guests, 0: none */
-	const struct config_modules *modules;
-	config_complain *complain;
-	void *ctx;
-	char where[64]; /* "guest web: ", or nothing */
-};
-
-struct key {
-	const char *name;
-	bool required;
-	/* Takes the value at token `t`. False: it was wrong, and that was said. */
-	bool (*take)(struct parse *p, const struct key *key, unsigned t);
-};
-
 /* Says one sentence that begins with the place and the key (NULL: none), and answers false. */
-static bool __printf(3, 4) bad(struct parse *p, const char *key, const char *fmt, ...)
+bool bad(struct parse *p, const char *key, const char *fmt, ...)
 {
 	struct reason what, sentence;
 	va_list ap;
@@ -43,7 +21,7 @@ static bool __printf(3, 4) bad(struct parse *p, const char *key, const char *fmt
 	return false;
 }
 
-static const char *kind_name(enum json_kind kind)
+const char *kind_name(enum json_kind kind)
 {
 	switch (kind) {
 	case JSON_OBJECT:
@@ -62,7 +40,7 @@ static const char *kind_name(enum json_kind kind)
 	return "";
 }
 
-static bool need(struct parse *p, const char *key, unsigned t, enum json_kind kind)
+bool need(struct parse *p, const char *key, unsigned t, enum json_kind kind)
 {
 	if (json_kind(t) == kind)
 		return true;
@@ -70,7 +48,7 @@ static bool need(struct parse *p, const char *key, unsigned t, enum json_kind ki
 }
 
 /* A string of printable ASCII that fits into `size` bytes. */
-static bool take_string(struct parse *p, const char *key, unsigned t, char *buf, size_t size)
+bool take_string(struct parse *p, const char *key, unsigned t, char *buf, size_t size)
 {
 	int err;
 
@@ -86,7 +64,7 @@ static bool take_string(struct parse *p, const char *key, unsigned t, char *buf,
 	return true;
 }
 
-static bool take_bool(struct parse *p, const char *key, unsigned t, bool *v)
+bool take_bool(struct parse *p, const char *key, unsigned t, bool *v)
 {
 	if (!need(p, key, t, JSON_BOOL))
 		return false;
@@ -95,8 +73,8 @@ static bool take_bool(struct parse *p, const char *key, unsigned t, bool *v)
 }
 
 /* One of `n` words, at least two; its index goes to `v`. */
-static bool take_word(struct parse *p, const char *key, unsigned t, const char *const *words,
-		      unsigned n, unsigned *v)
+bool take_word(struct parse *p, const char *key, unsigned t, const char *const *words, unsigned n,
+	       unsigned *v)
 {
 	char text[32], list[128] = "";
 	size_t len = 0;
@@ -123,7 +101,7 @@ static bool is_letter(char c)
 	return c >= 'a' && c <= 'z';
 }
 
-static bool is_name(const char *s)
+bool is_name(const char *s)
 {
 	if (!is_letter(*s))
 		return false;
@@ -135,7 +113,7 @@ static bool is_name(const char *s)
 }
 
 /* A guest's name from a string: false if it is none. */
-static bool name_at(unsigned t, char name[CONFIG_NAME_MAX])
+bool name_at(unsigned t, char name[CONFIG_NAME_MAX])
 {
 	return t && json_kind(t) == JSON_STRING && !json_get_string(t, name, CONFIG_NAME_MAX) &&
 	       is_name(name);
@@ -143,8 +121,8 @@ static bool name_at(unsigned t, char name[CONFIG_NAME_MAX])
 
 /* Takes the values of all keys of an object, and says every unknown, double and missing key. `path`
  * stands before a key in sentences, such as "boot.". */
-static bool take_object(struct parse *p, const char *path, unsigned t, const struct key *keys,
-			unsigned n_keys)
+bool take_object(struct parse *p, const char *path, unsigned t, const struct key *keys,
+		 unsigned n_keys)
 {
 	unsigned seen = 0, k = json_first(t);
 	bool good = true;
@@ -178,164 +156,8 @@ static bool take_object(struct parse *p, const char *path, unsigned t, const str
 	return good;
 }
 
-/* ---- a guest ---- */
-
-static bool take_name(struct parse *p, const struct key *key, unsigned t)
-{
-	unsigned g = json_first(p->list);
-	char other[CONFIG_NAME_MAX];
-
-	if (!need(p, key->name, t, JSON_STRING))
-		return false;
-	if (!name_at(t, p->guest->name))
-		return bad(p, key->name,
-			   "1 to %d characters of a-z, 0-9, _ and -, beginning with a letter, are "
-			   "right",
-			   CONFIG_NAME_MAX - 1);
-	for (; g < t && json_next(g) <= t; g = json_next(g)) {
-		if (json_kind(g) == JSON_OBJECT && name_at(json_find(g, "name"), other) &&
-		    !strcmp(other, p->guest->name))
-			return bad(p, key->name, "another guest has this name already");
-	}
-	return true;
-}
-
-/* A size in bytes, from MEMORY_MIN to MEMORY_MAX. */
-static bool take_size(struct parse *p, const struct key *key, unsigned t, uint64_t *size)
-{
-	char text[16];
-	uint64_t v = 0, unit = 0;
-	unsigned i = 0;
-
-	if (!need(p, key->name, t, JSON_STRING))
-		return false;
-	if (!json_get_string(t, text, sizeof(text))) {
-		/* 15 digits cannot overflow, and neither can the product below. */
-		for (; text[i] >= '0' && text[i] <= '9'; i++)
-			v = v * 10 + (unsigned)(text[i] - '0');
-		switch (text[i]) {
-		case 'K':
-			unit = KIB;
-			break;
-		case 'M':
-			unit = MIB;
-			break;
-		case 'G':
-			unit = GIB;
-			break;
-		}
-	}
-	if (!i || !unit || text[i + 1])
-		return bad(p, key->name,
-			   "a whole number with K, M or G behind it, such as \"512M\", is right");
-	if (v > MEMORY_MAX / unit || v * unit < MEMORY_MIN)
-		return bad(p, key->name, "%s is impossible: 2M to 1024G are right", text);
-	if (v * unit % MEMORY_STEP)
-		return bad(p, key->name, "%s is not a multiple of 2M", text);
-	*size = v * unit;
-	return true;
-}
-
-static bool take_memory(struct parse *p, const struct key *key, unsigned t)
-{
-	return take_size(p, key, t, &p->guest->memory);
-}
-
-static bool take_limit(struct parse *p, const struct key *key, unsigned t)
-{
-	return take_size(p, key, t, &p->guest->limit);
-}
-
-static bool take_reserve(struct parse *p, const struct key *key, unsigned t)
-{
-	return take_size(p, key, t, &p->guest->reserve);
-}
-
-static bool take_affinity(struct parse *p, const struct key *key, unsigned t)
-{
-	char text[CONFIG_STRING_MAX];
-
-	if (!take_string(p, key->name, t, text, sizeof(text)))
-		return false;
-	if (!cpu_set_parse(text, &p->guest->affinity))
-		return bad(
-			p, key->name,
-			"\"%s\" is no list of CPUs: ascending numbers below %d and ranges, such as "
-			"\"0,2-3\", are right",
-			text, MAX_CPUS);
-	return true;
-}
-
-static bool take_then(struct parse *p, const struct key *key, unsigned t, enum config_then *then)
-{
-	static const char *const words[] = {
-		[THEN_STOP] = "stop",
-		[THEN_RESTART] = "restart",
-	};
-	unsigned v;
-
-	if (!take_word(p, key->name, t, words, ARRAY_SIZE(words), &v))
-		return false;
-	*then = (enum config_then)v;
-	return true;
-}
-
-static bool take_on_crash(struct parse *p, const struct key *key, unsigned t)
-{
-	return take_then(p, key, t, &p->guest->on_crash);
-}
-
-static bool take_on_reset(struct parse *p, const struct key *key, unsigned t)
-{
-	return take_then(p, key, t, &p->guest->on_reset);
-}
-
-/* What no key can judge alone. */
-static bool check_sizes(struct parse *p)
-{
-	const struct guest_config *g = p->guest;
-
-	if (g->limit < g->memory)
-		return bad(p, "limit", "it is less than the guest's memory");
-	if (g->reserve > g->limit)
-		return bad(p, "reserve", "it is more than the limit");
-	return true;
-}
-
-static bool take_vcpus(struct parse *p, const struct key *key, unsigned t)
-{
-	if (!need(p, key->name, t, JSON_NUMBER))
-		return false;
-	if (json_get_uint(t, &p->guest->vcpus) || !p->guest->vcpus)
-		return bad(p, key->name, "a whole number from 1 is right");
-	if (p->guest->vcpus > 1)
-		return bad(p, key->name,
-			   "%u are asked for, but more than one vCPU is not supported yet",
-			   p->guest->vcpus);
-	return true;
-}
-
-static bool take_autostart(struct parse *p, const struct key *key, unsigned t)
-{
-	return take_bool(p, key->name, t, &p->guest->autostart);
-}
-
-static bool take_serial(struct parse *p, const struct key *key, unsigned t)
-{
-	static const char *const words[] = {
-		[SERIAL_RING] = "ring",
-		[SERIAL_CONSOLE] = "console",
-	};
-	unsigned v;
-
-	if (!take_word(p, key->name, t, words, ARRAY_SIZE(words), &v))
-		return false;
-	p->guest->serial = (enum config_serial)v;
-	return true;
-}
-
 /* The string of a module that was loaded. */
-static bool take_module(struct parse *p, const char *key, unsigned t, char *buf)
+bool take_module(struct parse *p, const char *key, unsigned t, char *buf)
 {
 	if (!take_string(p, key, t, buf, CONFIG_STRING_MAX))
 		return false;
@@ -347,226 +169,6 @@ static bool take_module(struct parse *p, const char *key, unsigned t, char *buf)
 			   "loader's menu",
 			   buf);
 	return true;
-}
-
-static bool take_kernel(struct parse *p, const struct key *key, unsigned t)
-{
-	return take_module(p, key->name, t, p->guest->kernel);
-}
-
-static bool take_initrd(struct parse *p, const struct key *key, unsigned t)
-{
-	return take_module(p, key->name, t, p->guest->initrd);
-}
-
-static bool take_module_file(struct parse *p, const struct key *key, unsigned t)
-{
-	return take_module(p, key->name, t, p->guest->modules[p->guest->n_modules].file);
-}
-
-static bool take_module_string(struct parse *p, const struct key *key, unsigned t)
-{
-	struct config_module *m = &p->guest->modules[p->guest->n_modules];
-
-	return take_string(p, key->name, t, m->string, sizeof(m->string));
-}
-
-/* One of a list: the file's string, which the guest is told too, or an object that says both. */
-static bool take_listed_module(struct parse *p, const char *key, unsigned t)
-{
-	static const struct key keys[] = {
-		{"boot.modules.file", true, take_module_file},
-		{"boot.modules.string", true, take_module_string},
-	};
-	struct config_module *m = &p->guest->modules[p->guest->n_modules];
-
-	if (json_kind(t) == JSON_OBJECT) {
-		if (!take_object(p, "boot.modules.", t, keys, ARRAY_SIZE(keys)))
-			return false;
-	} else {
-		if (!take_module(p, key, t, m->file))
-			return false;
-		memcpy(m->string, m->file, sizeof(m->string));
-	}
-	p->guest->n_modules++;
-	return true;
-}
-
-static bool take_modules(struct parse *p, const struct key *key, unsigned t)
-{
-	unsigned e = json_first(t);
-
-	if (!need(p, key->name, t, JSON_ARRAY))
-		return false;
-	if (json_count(t) > CONFIG_MAX_MODULES)
-		return bad(p, key->name, "there are %u: at most %d are possible", json_count(t),
-			   CONFIG_MAX_MODULES);
-	for (unsigned i = 0; i < json_count(t); i++, e = json_next(e)) {
-		if (!take_listed_module(p, key->name, e))
-			return false;
-	}
-	return true;
-}
-
-static bool take_entry(struct parse *p, const struct key *key, unsigned t)
-{
-	static const char *const words[] = {
-		[LINUX_ENTRY_AUTO] = "auto",
-		[LINUX_ENTRY_32] = "32",
-		[LINUX_ENTRY_64] = "64",
-	};
-	unsigned v;
-
-	if (!take_word(p, key->name, t, words, ARRAY_SIZE(words), &v))
-		return false;
-	p->guest->entry = (enum linux_entry)v;
-	return true;
-}
-
-static bool take_cmdline(struct parse *p, const struct key *key, unsigned t)
-{
-	return take_string(p, key->name, t, p->guest->cmdline, sizeof(p->guest->cmdline));
-}
-
-static bool take_firmware(struct parse *p, const struct key *key, unsigned t)
-{
-	return take_module(p, key->name, t, p->guest->firmware);
-}
-
-static bool take_boot(struct parse *p, const struct key *key, unsigned t)
-{
-	static const struct key linux_keys[] = {
-		{"boot.linux", true, take_kernel},
-		{"boot.initrd", false, take_initrd},
-		{"boot.entry", false, take_entry},
-		{"boot.cmdline", false, take_cmdline},
-	};
-	static const struct key multiboot_keys[] = {
-		{"boot.multiboot", true, take_kernel},
-		{"boot.modules", false, take_modules},
-		{"boot.cmdline", false, take_cmdline},
-	};
-	static const struct key pvh_keys[] = {
-		{"boot.pvh", true, take_kernel},
-		{"boot.modules", false, take_modules},
-		{"boot.cmdline", false, take_cmdline},
-	};
-	static const struct key firmware_keys[] = {
-		{"boot.firmware", true, take_firmware},
-		{"boot.kernel", false, take_kernel},
-		{"boot.initrd", false, take_initrd},
-		{"boot.cmdline", false, take_cmdline},
-	};
-	static const struct {
-		const char *name;
-		const struct key *keys;
-		unsigned n;
-	} kinds[] = {
-		[BOOT_LINUX] = {"linux", linux_keys, ARRAY_SIZE(linux_keys)},
-		[BOOT_MULTIBOOT] = {"multiboot", multiboot_keys, ARRAY_SIZE(multiboot_keys)},
-		[BOOT_PVH] = {"pvh", pvh_keys, ARRAY_SIZE(pvh_keys)},
-		[BOOT_FIRMWARE] = {"firmware", firmware_keys, ARRAY_SIZE(firmware_keys)},
-	};
-	unsigned found = 0, kind = 0;
-
-	if (!need(p, key->name, t, JSON_OBJECT))
-		return false;
-	for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++) {
-		if (json_find(t, kinds[i].name)) {
-			kind = i;
-			found++;
-		}
-	}
-	if (found != 1)
-		return bad(p, key->name,
-			   "exactly one of \"linux\", \"multiboot\", \"pvh\" and \"firmware\" is "
-			   "right");
-	p->guest->boot = (enum config_boot)kind;
-	if (!take_object(p, "boot.", t, kinds[kind].keys, kinds[kind].n))
-		return false;
-	if (kind == BOOT_FIRMWARE && !p->guest->kernel[0] &&
-	    (p->guest->initrd[0] || p->guest->cmdline[0]))
-		return bad(p, key->name, "an initrd and a command line need a \"kernel\"");
-	return true;
-}
-
-/* Names of files and the modules that they are. */
-static bool take_fw_cfg(struct parse *p, const struct key *key, unsigned t)
-{
-	struct guest_config *g = p->guest;
-	unsigned k = json_first(t);
-
-	if (!need(p, key->name, t, JSON_OBJECT))
-		return false;
-	if (json_count(t) > CONFIG_MAX_FW_FILES)
-		return bad(p, key->name, "there are %u: at most %d are possible", json_count(t),
-			   CONFIG_MAX_FW_FILES);
-	for (unsigned i = 0; i < json_count(t); i++, k = json_next(k + 1)) {
-		if (!take_string(p, key->name, k, g->fw_name[i], VFWCFG_NAME_MAX))
-			return false;
-		if (!g->fw_name[i][0])
-			return bad(p, key->name, "a file needs a name");
-		for (unsigned j = 0; j < i; j++) {
-			if (!strcmp(g->fw_name[i], g->fw_name[j]))
-				return bad(p, key->name, "%s is there twice", g->fw_name[i]);
-		}
-		if (!take_module(p, key->name, k + 1, g->fw_file[i]))
-			return false;
-		g->n_fw_files++;
-	}
-	return true;
-}
-
-static bool take_debug_exit(struct parse *p, const struct key *key, unsigned t)
-{
-	return take_bool(p, key->name, t, &p->guest->debug_exit);
-}
-
-static bool take_symbols(struct parse *p, const struct key *key, unsigned t)
-{
-	return take_module(p, key->name, t, p->guest->symbols);
-}
-
-static bool take_test_device(struct parse *p, const struct key *key, unsigned t)
-{
-	return take_bool(p, key->name, t, &p->guest->test_device);
-}
-
-static bool take_devices(struct parse *p, const struct key *key, unsigned t)
-{
-	static const struct key keys[] = {
-		{"devices.debug_exit", false, take_debug_exit},
-		{"devices.test_device", false, take_test_device},
-	};
-
-	return need(p, key->name, t, JSON_OBJECT) &&
-	       take_object(p, "devices.", t, keys, ARRAY_SIZE(keys));
-}
-
-static bool take_guest(struct parse *p, unsigned t)
-{
-	static const struct key keys[] = {
-		{"name", true, take_name},          {"memory", true, take_memory},
-		{"vcpus", false, take_vcpus},       {"autostart", false, take_autostart},
-		{"serial", false, take_serial},     {"boot", true, take_boot},
-		{"devices", false, take_devices},   {"limit", false, take_limit},
-		{"reserve", false, take_reserve},   {"affinity", false, take_affinity},
-		{"on_crash", false, take_on_crash}, {"on_reset", false, take_on_reset},
-		{"symbols", false, take_symbols},   {"fw_cfg", false, take_fw_cfg},
-	};
-
-	memset(p->guest, 0, sizeof(*p->guest));
-	p->guest->vcpus = 1;
-	p->guest->limit = CONFIG_NO_LIMIT;
-	p->guest->affinity = cpu_set_all();
-	p->guest->on_crash = THEN_STOP;
-	p->guest->on_reset = THEN_RESTART;
-	p->guest->autostart = true;
-	p->guest->serial = SERIAL_RING;
-	if (json_kind(t) != JSON_OBJECT)
-		return bad(p, NULL, "%s stands where %s is right", kind_name(json_kind(t)),
-			   kind_name(JSON_OBJECT));
-	return take_object(p, "", t, keys, ARRAY_SIZE(keys)) && check_sizes(p);
 }
 
 /* ---- the whole ---- */

@@ -75,7 +75,8 @@ test_gmem_SRC := mm/gmem.c
 test_multiboot2_SRC := boot/multiboot2.c boot/smbios.c lib/reason.c
 test_acpi_tables_SRC := boot/acpi_tables.c lib/reason.c
 test_cmdline_SRC := boot/cmdline.c lib/reason.c
-test_config_SRC := sched/cpu_set.c guests/config.c guests/json.c lib/reason.c
+test_config_SRC := sched/cpu_set.c guests/config.c guests/config_boot.c guests/config_guest.c guests/json.c \
+	lib/reason.c
 test_load_linux_SRC := guests/load_linux.c guests/load.c mm/gmem.c lib/reason.c
 LOAD_ELF_SRC := guests/elf.c guests/load.c guests/load_segments.c mm/gmem.c lib/reason.c
 test_load_multiboot_SRC := guests/load_multiboot.c $(LOAD_ELF_SRC)
@@ -163,6 +164,9 @@ test_usable_SRC := mm/usable.c
 UNIT_TESTS += test_gwalk test_gwalk_random
 test_gwalk_SRC := guests/gwalk.c mm/gmem.c
 test_gwalk_random_SRC := $(test_gwalk_SRC)
+
+UNIT_TESTS += test_task_switch
+test_task_switch_SRC := guests/task_switch.c guests/gwalk.c mm/gmem.c arch/x86/state.c lib/reason.c
 
 UNIT_TESTS += test_fetch
 test_fetch_SRC := guests/fetch.c guests/gwalk.c mm/gmem.c

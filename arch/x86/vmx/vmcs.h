@@ -308,6 +308,9 @@
 #define REASON_MASK             0xffffu
 #define REASON_ENTRY_FAILED     BIT32(31)
 
+/* task switches: the selector is in bits 15:0 */
+#define TASK_SWITCH_SOURCE_SHIFT 30 /* 2 bits */
+
 /* qualification of a control-register access */
 #define CR_ACCESS_NUMBER     0xfull
 #define CR_ACCESS_TYPE_SHIFT 4 /* 2 bits */
