@@ -31,17 +31,17 @@ all: $(OUT)/skerry.elf
 
 # ---- the hypervisor's sources, by folder ----
 
-LIB_SRC := lib/format.c lib/json_out.c lib/log.c lib/reason.c lib/string.c
+LIB_SRC := lib/crc32.c lib/format.c lib/json_out.c lib/log.c lib/reason.c lib/string.c
 
-BOOT_SRC := boot/header.S boot/acpi_tables.c boot/cmdline.c boot/main.c boot/multiboot2.c
+BOOT_SRC := boot/header.S boot/acpi_tables.c boot/cmdline.c boot/log_place.c boot/main.c boot/multiboot2.c boot/smbios.c
 
-ARCH_SRC := arch/x86/ap.S arch/x86/clear_pages.S arch/x86/exit_names.c arch/x86/features.c \
+ARCH_SRC := arch/x86/ap.S arch/x86/backtrace.c arch/x86/clear_pages.S arch/x86/exit_names.c arch/x86/extable.c arch/x86/fault_address.c arch/x86/features.c \
 	arch/x86/fpu.c arch/x86/gdt.c arch/x86/hv.c arch/x86/ioapic.c arch/x86/lapic.c \
 	arch/x86/mitigations.c \
-	arch/x86/mitigations_choose.c arch/x86/oops.c arch/x86/oops_words.c arch/x86/power.c \
+	arch/x86/mitigations_choose.c arch/x86/oops.c arch/x86/oops_words.c arch/x86/power.c arch/x86/report.c arch/x86/safe.S arch/x86/sample.c \
 	arch/x86/smp.c arch/x86/state.c arch/x86/symbols.c arch/x86/tag_pool.c arch/x86/trampoline.c arch/x86/trap_stubs.S \
 	arch/x86/traps.c arch/x86/tsc.c arch/x86/tsc_math.c arch/x86/xcr0.c
-ARCH_SRC += $(if $(DEBUG),arch/x86/lock_order.c)
+ARCH_SRC += $(if $(DEBUG),arch/x86/lock_order.c arch/x86/provoke.c)
 
 SVM_SRC := arch/x86/svm/audit.c arch/x86/svm/decode.c arch/x86/svm/enable.c \
 	arch/x86/svm/npt.c arch/x86/svm/permissions.c arch/x86/svm/state.c arch/x86/svm/svm.c arch/x86/svm/switch.S
@@ -58,7 +58,8 @@ SCHED_SRC := sched/cpu_set.c sched/sched.c sched/timer.c sched/timer_heap.c
 
 DRIVERS_SRC := drivers/cmos.c drivers/cmos_time.c drivers/uart.c drivers/uart_logic.c
 
-GUESTS_SRC := guests/config.c \
+GUESTS_SRC := guests/broken.c \
+	guests/config.c \
 	guests/config_boot.c \
 	guests/config_guest.c \
 	guests/control_regs.c \
@@ -129,9 +130,11 @@ VDEV_SRC := guests/vdev/vdebugexit.c \
 	guests/vdev/vuart.c
 
 CONSOLE_SRC := console/build_id.c console/cmd_guest.c console/cmd_host.c console/cmd_trace.c console/command.c \
-	console/commands.c console/console.c console/emergency.c console/guest_lines.c \
+	console/commands.c console/console.c console/dump.c console/dump_armour.c console/dump_core.c \
+	console/emergency.c console/guest_lines.c \
 	console/guests_view.c console/lineedit.c console/log_stamp.c console/out.c \
 	console/sequence.c console/terminal.c
+CONSOLE_SRC += $(if $(DEBUG),console/cmd_provoke.c)
 
 SRC := $(BOOT_SRC) $(ARCH_SRC) $(SVM_SRC) $(VMX_SRC) $(MM_SRC) $(SCHED_SRC) $(DRIVERS_SRC) \
 	$(GUESTS_SRC) $(VDEV_SRC) $(CONSOLE_SRC) $(LIB_SRC)
@@ -144,11 +147,15 @@ ZYDIS_SRC := $(addprefix $(TP)/zydis/src/,Decoder.c DecoderData.c Register.c Sha
 KLIBC_SRC := $(TP)/klibc/usr/klibc/vsnprintf.c
 ZLIB_SRC := $(addprefix $(TP)/zlib/,adler32.c crc32.c inffast.c inflate.c inftrees.c zutil.c)
 
-TP_STAMPS := $(addprefix $(TP)/,zydis.stamp libzycore-dev.stamp libjsmn-dev.stamp klibc.stamp zlib.stamp)
+LZ4_SRC   := $(TP)/lz4/lib/lz4.c
+
+TP_STAMPS := $(addprefix $(TP)/,zydis.stamp libzycore-dev.stamp libjsmn-dev.stamp klibc.stamp zlib.stamp lz4.stamp)
 
 ZYDIS_CFLAGS := -isystem $(TP)/zydis/include -isystem $(TP)/libzycore-dev/usr/include \
 	-DZYAN_NO_LIBC -DZYDIS_STATIC_BUILD -DZYCORE_STATIC_BUILD -DZYDIS_DISABLE_FORMATTER \
 	-DZYDIS_DISABLE_ENCODER -DZYDIS_DISABLE_AVX512 -DZYDIS_DISABLE_KNC
+LZ4_CFLAGS := -isystem $(TP)/lz4/lib -DLZ4_FREESTANDING=1 -DLZ4_memcpy=memcpy -DLZ4_memset=memset \
+	-DLZ4_memmove=memmove
 JSMN_CFLAGS := -isystem $(TP)/libjsmn-dev/usr/include
 # Without a C library; the integers that zlib would take from its headers.
 ZLIB_CFLAGS := -isystem $(TP)/zlib -DZ_SOLO -DZLIB_CONST -DZ_U4=unsigned '-DZ_U8=unsigned long'
@@ -159,6 +166,7 @@ $(TP)/%.stamp: tools/third-party.lock tools/fetch
 # The files that the stamps stand for: nothing to do but to have the stamp.
 $(ZYDIS_SRC): $(TP)/zydis.stamp ;
 $(KLIBC_SRC): $(TP)/klibc.stamp ;
+$(LZ4_SRC): $(TP)/lz4.stamp ;
 $(ZLIB_SRC): $(TP)/zlib.stamp ;
 
 # ---- flags ----
@@ -187,7 +195,7 @@ HV_FLAGS += $(if $(DEBUG),-DSKERRY_DEBUG)
 
 DEPS       = -MMD -MP -MF $@.d
 HV_CFLAGS := -std=gnu17 $(HV_FLAGS) $(WARNINGS) -Wframe-larger-than=1280 $(JSMN_CFLAGS) $(ZYDIS_CFLAGS) \
-	$(ZLIB_CFLAGS)
+	$(LZ4_CFLAGS) $(ZLIB_CFLAGS)
 TP_CFLAGS := -std=gnu17 $(HV_FLAGS) -w
 LDFLAGS   := -nostdlib -static -z noexecstack -z max-page-size=4096 --build-id=none --fatal-warnings
 
@@ -199,7 +207,7 @@ define REMEMBER
 endef
 
 $(OUT)/flags: FORCE
-	$(call REMEMBER,$(HV_CFLAGS) $(TP_CFLAGS))
+	$(call REMEMBER,$(HV_CFLAGS) $(TP_CFLAGS) $(LZ4_KEEP))
 
 # On the way of every exit a canary stands only where bytes are put into arrays.
 EXIT_PATH := guests/emulate guests/exits guests/fetch guests/gwalk guests/vcpu
@@ -242,8 +250,9 @@ GENERATED := $(OUT)/include/offsets.h $(OUT)/include/version.h $(BUILD)/dsdt.hex
 OBJ := $(patsubst %,$(OUT)/obj/%.o,$(basename $(SRC)))
 ZYDIS_OBJS := $(patsubst $(TP)/zydis/src/%.c,$(OUT)/obj/zydis/%.o,$(ZYDIS_SRC))
 KLIBC_OBJS := $(patsubst $(TP)/klibc/usr/klibc/%.c,$(OUT)/obj/klibc/%.o,$(KLIBC_SRC))
+LZ4_OBJS := $(OUT)/obj/lz4/lz4.o
 ZLIB_OBJS := $(patsubst $(TP)/zlib/%.c,$(OUT)/obj/zlib/%.o,$(ZLIB_SRC))
-ALL_OBJ := $(OBJ) $(ZYDIS_OBJS) $(KLIBC_OBJS) $(ZLIB_OBJS)
+ALL_OBJ := $(OBJ) $(ZYDIS_OBJS) $(KLIBC_OBJS) $(ZLIB_OBJS) $(LZ4_OBJS)
 
 $(OUT)/obj/%.o: %.c $(OUT)/flags | $(GENERATED)
 	@mkdir -p $(@D)
@@ -264,6 +273,15 @@ $(OUT)/obj/klibc/%.o: $(TP)/klibc/usr/klibc/%.c $(OUT)/flags | $(TP_STAMPS)
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(TP_CFLAGS) -Ilib/klibc $(DEPS) -c -o $@ $<
+
+# With the headers in lib/klibc/ in place of a C library; and of its many functions those that are used.
+LZ4_KEEP := LZ4_compress_fast_extState
+
+$(OUT)/obj/lz4/%.o: $(TP)/lz4/lib/%.c $(OUT)/flags | $(TP_STAMPS)
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(TP_CFLAGS) $(LZ4_CFLAGS) -ffunction-sections -Ilib/klibc -include lib/string.h $(DEPS) -c -o $@.all $<
+	$(Q)$(LD) -r --gc-sections $(LZ4_KEEP:%=-u %) -e $(firstword $(LZ4_KEEP)) -o $@ $@.all
 
 $(OUT)/obj/zlib/%.o: $(TP)/zlib/%.c $(OUT)/flags | $(TP_STAMPS)
 	@mkdir -p $(@D)
@@ -307,8 +325,9 @@ HOST_CC := gcc
 UNIT := $(BUILD)/unit
 UNIT_CFLAGS := -std=gnu17 -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer $(WARNINGS) -I. -I$(BUILD) -I$(UNIT)/include $(JSMN_CFLAGS) $(ZYDIS_CFLAGS) \
-	$(ZLIB_CFLAGS)
+	$(LZ4_CFLAGS) $(ZLIB_CFLAGS)
 
+LZ4_OBJS_HOST := $(UNIT)/lz4/lz4.o
 ZYDIS_OBJS_HOST := $(patsubst $(TP)/zydis/src/%.c,$(UNIT)/zydis/%.o,$(ZYDIS_SRC))
 ZLIB_OBJS_HOST := $(patsubst $(TP)/zlib/%.c,$(UNIT)/zlib/%.o,$(ZLIB_SRC))
 
@@ -339,6 +358,11 @@ $(UNIT)/zydis/%.o: $(TP)/zydis/src/%.c $(UNIT)/flags | $(TP_STAMPS)
 	@mkdir -p $(@D)
 	$(call say,HOSTCC)
 	$(Q)$(HOST_CC) -std=gnu17 -O2 -w $(ZYDIS_CFLAGS) -isystem $(TP)/zydis/src $(DEPS) -c -o $@ $<
+
+$(UNIT)/lz4/%.o: $(TP)/lz4/lib/%.c $(UNIT)/flags | $(TP_STAMPS)
+	@mkdir -p $(@D)
+	$(call say,HOSTCC)
+	$(Q)$(HOST_CC) -std=gnu17 -O2 -w $(DEPS) -c -o $@ $<
 
 $(UNIT)/zlib/%.o: $(TP)/zlib/%.c $(UNIT)/flags | $(TP_STAMPS)
 	@mkdir -p $(@D)

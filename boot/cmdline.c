@@ -123,13 +123,59 @@ static bool take_mitigations(struct boot_options *out, const char *value)
 	return true;
 }
 
+/* Words between commas, each at most once; it cannot stay and reboot. */
+static bool take_panic(struct boot_options *out, const char *value)
+{
+	struct panic_policy p = {0};
+	bool stay = false;
+	char word[WORD_MAX];
+
+	for (;;) {
+		const char *comma = strchr(value, ',');
+		size_t len = comma ? (size_t)(comma - value) : strlen(value);
+
+		if (len >= sizeof(word))
+			return false;
+		memcpy(word, value, len);
+		word[len] = 0;
+		if (!strcmp(word, "stay") && !stay && !p.reboot)
+			stay = true;
+		else if (!strcmp(word, "dump") && !p.dump)
+			p.dump = true;
+		else if (!strncmp(word, "reboot=", 7) && !stay && !p.reboot &&
+			 number(word + 7, 0, 86400, &p.reboot_s))
+			p.reboot = true;
+		else
+			return false;
+		if (!comma)
+			break;
+		value = comma + 1;
+	}
+	out->panic = p;
+	return true;
+}
+
+#ifdef SKERRY_DEBUG
+static bool take_provoke(struct boot_options *out, const char *value)
+{
+	out->provoke_early = !strcmp(value, "early");
+	return out->provoke_early;
+}
+#endif
+
 static const struct option options[] = {
+#ifdef SKERRY_DEBUG
+	{"provoke", take_provoke, "early"},
+#endif
 	{"console", take_console,
 	 "com1 to com4 or none, with a rate if wanted, such as com1,115200"},
 	{"loglevel", take_loglevel, "error, warn, info or debug"},
 	{"maxcpus", take_maxcpus, "a whole number from 1"},
 	{"exit", take_exit, "acpi, bochs or isa-debug:PORT, such as isa-debug:0xf4"},
 	{"mitigations", take_mitigations, "auto or off"},
+	{"panic", take_panic,
+	 "stay, reboot=SECONDS (0 to 86400) or dump, or dump with one of them, such as "
+	 "dump,reboot=10"},
 };
 
 static void take_word(struct parse *p, const char *word, size_t len)
@@ -156,8 +202,8 @@ static void take_word(struct parse *p, const char *word, size_t len)
 		goto complain;
 	}
 	refuse(&why, 0,
-	       "command line: \"%s\" is unknown: console=, loglevel=, maxcpus=, exit= and "
-	       "mitigations= are there",
+	       "command line: \"%s\" is unknown: console=, loglevel=, maxcpus=, exit=, "
+	       "mitigations= and panic= are there",
 	       text);
 complain:
 	p->complaints++;

@@ -43,6 +43,8 @@ struct boot_info {
 	uint32_t rsdp_len;
 	char cmdline[1024];
 	char loader[64];
+	uint64_t efi64;    /* address of UEFI's 64-bit system table, 0: not told */
+	char machine[128]; /* its name by an SMBIOS tag; empty: there was none */
 };
 
 /*
@@ -55,6 +57,30 @@ struct boot_info {
 int multiboot2_parse(const void *mbi, size_t len, struct boot_info *out,
 		     void (*complain)(void *ctx, const char *sentence), void *ctx,
 		     struct reason *why);
+
+/*
+ * The command line alone, without a look at anything else, so that what it says of the console
+ * holds even if the rest turns out to be broken. Empty if it cannot be found.
+ */
+void multiboot2_cmdline(const void *mbi, size_t len, char *out, size_t size);
+
+/* Where `size` bytes for the log are kept from one run to the next (boot/log_place.c); 0: nowhere.
+ */
+uint64_t log_place(const struct boot_info *info, struct mem_range image, uint64_t size);
+
+/* ---- SMBIOS (boot/smbios.c) ---- */
+
+/* Finds the table's entry point in the `len` bytes at `area`; tells where the table lies. */
+bool smbios_find(const uint8_t *area, size_t len, uint64_t *table, uint32_t *table_len);
+
+/* The machine's name by the table: maker, product, version and firmware, as printable text. Empty
+ * if it has none. Returns out. */
+const char *smbios_name(const uint8_t *table, size_t len, char *out, size_t size);
+
+/* Where the entry point is by UEFI's system table, or 0. `table` and what it points to are reached
+ * as ACPI's tables are. */
+struct acpi_memory;
+uint64_t smbios_by_efi(uint64_t system_table, const struct acpi_memory *mem);
 
 /* ---- ACPI static tables ---- */
 
@@ -123,14 +149,25 @@ enum exit_method {
 	MACHINE_EXIT_BOCHS,
 };
 
+/* What follows a panic's report; panic=. */
+struct panic_policy {
+	bool dump;         /* first the dump goes to the console */
+	bool reboot;       /* then a reset, else it stays */
+	uint32_t reboot_s; /* after so many seconds */
+};
+
 struct boot_options {
 	char console[16]; /* console=com1[,BAUD] … com4, none; empty: as the configuration says */
 	uint32_t baud;    /* 0: as the configuration says */
 	uint8_t loglevel; /* enum log_level; loglevel=error|warn|info|debug; default info */
 	uint32_t maxcpus; /* maxcpus=N; default UINT32_MAX */
 	enum exit_method exit;
-	uint16_t exit_port; /* of isa-debug */
-	bool mitigations;   /* mitigations=auto|off; default auto */
+	uint16_t exit_port;        /* of isa-debug */
+	bool mitigations;          /* mitigations=auto|off; default auto */
+	struct panic_policy panic; /* panic=stay|dump|reboot=N; default stay */
+#ifdef SKERRY_DEBUG
+	bool provoke_early; /* provoke=early: dies before the console is configured */
+#endif
 };
 
 /* Parses the command line over the defaults. Each unknown or malformed word is told to `complain`

@@ -7,9 +7,12 @@
 #include "arch/x86/fpu.h"
 #include "arch/x86/hv.h"
 #include "arch/x86/mitigations.h"
+#include "arch/x86/oops.h"
 #include "arch/x86/traps.h"
 #include "boot/info.h"
+#include "console/build_id.h"
 #include "console/console.h"
+#include "console/dump.h"
 #include "console/guests_view.h"
 #include "drivers/cmos.h"
 #include "guests/config.h"
@@ -24,7 +27,13 @@
 #include "sched/timer.h"
 #include "version.h"
 
-#define MBI_MAX       (1 * MIB)
+#define MBI_MAX (1 * MIB)
+
+/* DMTF DSP0134, "SMBIOS 2.1 (32-bit) Entry Point": where a BIOS puts it; and its longest form. */
+#define SMBIOS_AREA      0xf0000ull
+#define SMBIOS_AREA_SIZE 0x10000ull
+#define SMBIOS_ENTRY_MAX 32ull
+
 #define CONFIG_MODULE "config"
 #define SETTLE_NS     NS_PER_S
 
@@ -59,6 +68,23 @@ static void reserve_modules(void)
 		usable_reserve(&usable, boot.modules[i].start, boot.modules[i].end);
 }
 
+static void keep_log(struct mem_range image)
+{
+	uint64_t place = log_place(&boot, image, LOG_BYTES);
+	const struct log_previous *before;
+
+	if (!place) {
+		log_warn("no memory is fit to keep the log through a reset");
+		return;
+	}
+	usable_reserve(&usable, place, place + LOG_BYTES);
+	before = log_keep(phys_to_virt(HPA(place)));
+	if (before->there)
+		log_info("the log of the run before is still in memory (log --previous): %u "
+			 "lines%s",
+			 before->lines, before->damaged ? ", and some are damaged" : "");
+}
+
 static void init_memory(void)
 {
 	struct mem_range image = hostmap_image();
@@ -73,6 +99,7 @@ static void init_memory(void)
 	usable_reserve(&usable, 0, MIB); /* firmware's, and the other cores start there */
 	usable_reserve(&usable, image.start, image.end);
 	reserve_modules();
+	keep_log(image);
 	hostmap_init(&boot, &usable, BIT(bits), this_cpu()->features.page_1g);
 	frames_init(&usable);
 	if (hostmap_find_wx(&wx))
@@ -99,9 +126,25 @@ static const void *map_table(void *ctx, uint64_t pa, uint64_t len)
 	return phys_to_virt(HPA(pa));
 }
 
+static const struct acpi_memory memory = {.map = map_table};
+
+/* The machine's name, for reports: from the loader's tag, by UEFI, or by the BIOS's place. */
+static void init_smbios(void)
+{
+	uint64_t entry = boot.machine[0] ? 0 : smbios_by_efi(boot.efi64, &memory), table;
+	uint64_t area_len = entry ? SMBIOS_ENTRY_MAX : SMBIOS_AREA_SIZE;
+	const void *area = map_table(NULL, entry ? entry : SMBIOS_AREA, area_len);
+	uint32_t len;
+
+	if (!boot.machine[0] && area && smbios_find(area, area_len, &table, &len) &&
+	    (area = map_table(NULL, table, len)))
+		smbios_name(area, len, boot.machine, sizeof(boot.machine));
+	if (boot.machine[0])
+		log_info("machine: %s", boot.machine);
+}
+
 static void init_acpi(void)
 {
-	static const struct acpi_memory memory = {.map = map_table};
 	struct reason why;
 
 	if (acpi_parse(&boot, &memory, &acpi, complain, NULL, &why)) {
@@ -232,6 +275,23 @@ static void boot_cpu_work(void)
 	}
 }
 
+static void no_complaint(void *ctx, const char *sentence)
+{
+	(void)ctx;
+	(void)sentence;
+}
+
+/* Where a report goes, and whether any port may be touched for it, is looked for before anything
+ * can go wrong. What is wrong with the line is said later. */
+static void early_console(uint64_t mbi)
+{
+	static char line[sizeof(boot.cmdline)];
+
+	multiboot2_cmdline(phys_to_virt(HPA(mbi)), MBI_MAX, line, sizeof(line));
+	cmdline_parse(line, &options, no_complaint, NULL);
+	console_early(&options);
+}
+
 __attribute__((no_stack_protector)) void boot_main(uint64_t mbi, uint64_t load_address)
 {
 	struct mem_range trampoline;
@@ -240,6 +300,15 @@ __attribute__((no_stack_protector)) void boot_main(uint64_t mbi, uint64_t load_a
 
 	percpu_init_boot();
 	traps_init_early();
+	early_console(mbi);
+	oops_set_surroundings(&(struct oops_surroundings){
+		.version = skerry_version,
+		.build = skerry_build,
+		.compiler = skerry_compiler,
+		.machine = boot.machine,
+		.guest = vcpu_describe,
+		.dump = dump_emergency,
+	});
 	log_info("Skerry %s (%s)", SKERRY_VERSION, SKERRY_BUILD);
 	hostmap_set_image(load_address);
 	err = multiboot2_parse(phys_to_virt(HPA(mbi)), MBI_MAX, &boot, complain, NULL, &why);
@@ -247,6 +316,10 @@ __attribute__((no_stack_protector)) void boot_main(uint64_t mbi, uint64_t load_a
 		panic("the boot loader's information cannot be used: %s", why.text);
 	cmdline_parse(boot.cmdline, &options, complain, NULL);
 	machine_exit_configure(&options, &acpi); /* what works without ACPI; the rest later */
+#ifdef SKERRY_DEBUG
+	if (options.provoke_early)
+		panic("provoked before the console is configured");
+#endif
 	trampoline = smp_reserve_trampoline(&boot);
 	(void)trampoline; /* below 1 MiB, of which nothing is given out */
 	init_memory();
@@ -270,6 +343,7 @@ void boot_on_main_stack(void)
 	log_info("loaded by %s on %s at 0x%llx, %u modules", boot.loader,
 		 boot.uefi ? "UEFI" : "BIOS", (unsigned long long)hostmap_image().start,
 		 boot.n_modules);
+	init_smbios();
 	init_acpi();
 	tsc_calibrate(&acpi);
 	console_stamp_log();

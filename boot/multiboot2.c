@@ -15,6 +15,7 @@ enum tag_type {
 	TAG_MMAP = 6,
 	TAG_EFI32 = 11,
 	TAG_EFI64 = 12,
+	TAG_SMBIOS = 13,
 	TAG_ACPI_OLD = 14,
 	TAG_ACPI_NEW = 15,
 	TAG_EFI_MMAP = 17,
@@ -26,6 +27,7 @@ enum tag_type {
 #define MMAP_HEADER      16u /* a tag header, entry size, entry version */
 #define MMAP_ENTRY_MIN   24u
 #define MMAP_MAX_ENTRIES 2048u /* sorting is quadratic; a real map has at most a few hundred */
+#define SMBIOS_HEADER    16u
 #define RSDP_V1_SIZE     20u
 #define RSDP_V2_SIZE     36u
 
@@ -342,10 +344,19 @@ static int parse_tag(struct parse *ps, const uint8_t *tag, uint32_t type, uint32
 		return parse_module(ps, tag, size, why);
 	case TAG_MMAP:
 		return parse_mmap(tag, size, map, why);
-	case TAG_EFI32:
 	case TAG_EFI64:
+		if (size >= TAG_HEADER + 8)
+			out->efi64 = le64(tag + TAG_HEADER);
+		out->uefi = true;
+		return 0;
+	case TAG_EFI32:
 	case TAG_EFI_MMAP:
 		out->uefi = true;
+		return 0;
+	case TAG_SMBIOS: /* version, reserved bytes, then the table */
+		if (size > SMBIOS_HEADER)
+			smbios_name(tag + SMBIOS_HEADER, size - SMBIOS_HEADER, out->machine,
+				    sizeof(out->machine));
 		return 0;
 	case TAG_EFI_BS:
 		return refuse(why, ERR_UNSUPPORTED,
@@ -430,4 +441,28 @@ int multiboot2_parse(const void *mbi, size_t len, struct boot_info *out,
 	sort_ranges(&ps, &map);
 	complain_of_limits(&ps);
 	return 0;
+}
+
+void multiboot2_cmdline(const void *mbi, size_t len, char *out, size_t size)
+{
+	const uint8_t *p = mbi;
+	uint64_t off = INFO_HEADER;
+	uint32_t total = len < INFO_HEADER ? 0 : le32(p);
+
+	*out = 0;
+	if (total > len)
+		return;
+	while (off + TAG_HEADER <= total) {
+		uint32_t type = le32(p + off), tag_size = le32(p + off + 4);
+
+		if (type == TAG_END || tag_size < TAG_HEADER || tag_size > total - off)
+			return;
+		if (type == TAG_CMDLINE) {
+			const char *s = (const char *)p + off + TAG_HEADER;
+
+			unquote(s, strnlen(s, tag_size - TAG_HEADER), out, size);
+			return;
+		}
+		off += ALIGN_UP((uint64_t)tag_size, 8);
+	}
 }

@@ -188,6 +188,7 @@ static void info_json(const struct out *o, struct vm *vm, const struct guest_vie
 	json_string(&j, "name", v->name);
 	json_string(&j, "state", guest_state_name(v->state));
 	json_ending(&j, v);
+	json_bool(&j, "crash", v->has_crash);
 	json_string(&j, "boot", boot_name(v->boot));
 	json_uint(&j, "memory", v->memory);
 	json_uint(&j, "overhead", v->overhead);
@@ -239,6 +240,8 @@ void cmd_info(const struct out *o, const struct args *a)
 		out_printf(o, "status:   %u\n", v.status);
 	if (v.reason[0])
 		out_printf(o, "reason:   %s\n", v.reason);
+	if (v.has_crash)
+		out_printf(o, "crash:    recorded; crash %s shows it\n", v.name);
 	if (v.state == GUEST_WAITING)
 		out_printf(o, "waits:    %s until it boots again\n",
 			   format_duration(v.restart_in_ns, buf));
@@ -364,6 +367,42 @@ void cmd_screen(const struct out *o, const struct args *a)
 		json_end(&j);
 		out_text(o, "\n");
 	}
+}
+
+/* ---- crash ---- */
+
+static void crash_text_line(void *ctx, const char *text)
+{
+	out_printf(ctx, "%s\n", text);
+}
+
+static void crash_json_line(void *ctx, const char *text)
+{
+	json_string(ctx, NULL, text);
+}
+
+void cmd_crash(const struct out *o, const struct args *a)
+{
+	struct vm *vm = named(o, a);
+	struct out to = *o;
+	struct json_out j;
+
+	if (!vm)
+		return;
+	if (!a->json) {
+		if (guest_crash(vm, crash_text_line, &to))
+			out_printf(o, "guest %s has not crashed since it was started\n",
+				   guest_name(vm));
+		return;
+	}
+	json_init(&j, o->put, o->ctx);
+	json_object(&j, NULL);
+	json_string(&j, "name", guest_name(vm));
+	json_array(&j, "lines");
+	(void)guest_crash(vm, crash_json_line, &j);
+	json_end(&j);
+	json_end(&j);
+	out_text(o, "\n");
 }
 
 /* ---- serial ---- */

@@ -5,6 +5,7 @@
 #include "arch/x86/hv.h"
 #include "console/commands.h"
 #include "console/console.h"
+#include "console/dump.h"
 #include "console/guests_view.h"
 #include "console/build_id.h"
 #include "lib/format.h"
@@ -304,20 +305,33 @@ void cmd_memory(const struct out *o, const struct args *a)
 
 /* ---- log ---- */
 
+/* The next line of the log that was asked for, as far as it is kept; false: there is no more. */
+static bool next_log_line(bool previous, uint64_t *cursor, struct log_line *line)
+{
+	enum log_read_result got;
+
+	if (previous)
+		return log_previous_read(cursor, line);
+	while ((got = log_read(cursor, line)) != LOG_READ_END) {
+		if (got == LOG_READ_LINE)
+			return true;
+		if (got == LOG_READ_BUSY)
+			log_skip(cursor);
+	}
+	return false;
+}
+
 /* Calls fn, if there is one, for each kept line of at most that level after the first `skip`;
  * returns how many lines there are. */
-static uint32_t each_log_line(int level, uint32_t skip,
+static uint32_t each_log_line(bool previous, int level, uint32_t skip,
 			      void (*fn)(void *ctx, const struct log_line *l), void *ctx)
 {
-	uint64_t cursor = log_oldest();
-	enum log_read_result got;
+	uint64_t cursor = previous ? log_previous_oldest() : log_oldest();
 	struct log_line line;
 	uint32_t n = 0;
 
-	while ((got = log_read(&cursor, &line)) != LOG_READ_END) {
-		if (got == LOG_READ_BUSY)
-			log_skip(&cursor);
-		if (got != LOG_READ_LINE || line.level > level)
+	while (next_log_line(previous, &cursor, &line)) {
+		if (line.level > level)
 			continue;
 		if (n++ >= skip && fn)
 			fn(ctx, &line);
@@ -346,6 +360,18 @@ static void log_json(void *ctx, const struct log_line *l)
 	json_end(j);
 }
 
+static void say_previous(const struct out *o)
+{
+	const struct log_previous *p = log_previous();
+
+	if (!p->there)
+		out_text(o, "no log of a run before is in memory: the machine was switched off, or "
+			    "its firmware or boot loader cleared the memory\n");
+	else if (p->damaged)
+		out_printf(o, "(%u pieces of this log were damaged and are left out)\n",
+			   p->damaged);
+}
+
 void cmd_log(const struct out *o, const struct args *a)
 {
 	int level = a->level < 0 ? LOG_DEBUG : a->level;
@@ -354,19 +380,39 @@ void cmd_log(const struct out *o, const struct args *a)
 	struct json_out j;
 
 	if (a->lines) {
-		uint32_t n = each_log_line(level, 0, NULL, NULL);
+		uint32_t n = each_log_line(a->previous, level, 0, NULL, NULL);
 
 		skip = n - MIN(n, a->lines);
 	}
 	if (!a->json) {
-		each_log_line(level, skip, log_text, &to);
+		each_log_line(a->previous, level, skip, log_text, &to);
+		if (a->previous)
+			say_previous(o);
 		return;
 	}
 	json_init(&j, o->put, o->ctx);
 	json_array(&j, NULL);
-	each_log_line(level, skip, log_json, &j);
+	each_log_line(a->previous, level, skip, log_json, &j);
 	json_end(&j);
 	out_text(o, "\n");
+}
+
+/* ---- dump ---- */
+
+static enum console_step dump_more(const struct out *o)
+{
+	return dump_step(o) ? STEP_MORE : STEP_DONE;
+}
+
+void cmd_dump(const struct out *o, const struct args *a)
+{
+	static const struct console_task task = {.step = dump_more, .end = dump_end};
+	struct reason why;
+
+	if (dump_begin(o, a->guests, &why))
+		out_printf(o, "error: %s\n", why.text);
+	else
+		console_begin(&task);
 }
 
 /* ---- version and the end ---- */

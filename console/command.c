@@ -56,10 +56,11 @@ static const struct {
 	enum command_option option;
 	bool value;
 } options[] = {
-	{"--json", OPTION_JSON, false},  {"--gentle", OPTION_GENTLE, false},
-	{"--level", OPTION_LEVEL, true}, {"-n", OPTION_LINES, true},
-	{"--live", OPTION_LIVE, false},  {"--kind", OPTION_KIND, true},
-	{"--vcpu", OPTION_VCPU, true},
+	{"--json", OPTION_JSON, false},     {"--gentle", OPTION_GENTLE, false},
+	{"--level", OPTION_LEVEL, true},    {"-n", OPTION_LINES, true},
+	{"--live", OPTION_LIVE, false},     {"--kind", OPTION_KIND, true},
+	{"--vcpu", OPTION_VCPU, true},      {"--previous", OPTION_PREVIOUS, false},
+	{"--guests", OPTION_GUESTS, false},
 };
 
 static bool parse_number(const char *s, uint32_t *out)
@@ -86,6 +87,12 @@ static int set_option(struct args *a, enum command_option option, const char *va
 		break;
 	case OPTION_GENTLE:
 		a->gentle = true;
+		break;
+	case OPTION_PREVIOUS:
+		a->previous = true;
+		break;
+	case OPTION_GUESTS:
+		a->guests = true;
 		break;
 	case OPTION_LEVEL:
 		a->level = log_level_parse(value);

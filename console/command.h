@@ -13,20 +13,22 @@
 #define ARGS_MAX_WORDS 4
 
 enum command_option {
-	OPTION_JSON = BIT32(0),   /* --json */
-	OPTION_GENTLE = BIT32(1), /* --gentle */
-	OPTION_LEVEL = BIT32(2),  /* --level error|warn|info|debug */
-	OPTION_LINES = BIT32(3),  /* -n NUMBER */
-	OPTION_LIVE = BIT32(4),   /* --live */
-	OPTION_KIND = BIT32(5),   /* --kind KIND,KIND,... */
-	OPTION_VCPU = BIT32(6),   /* --vcpu NUMBER */
+	OPTION_JSON = BIT32(0),     /* --json */
+	OPTION_GENTLE = BIT32(1),   /* --gentle */
+	OPTION_LEVEL = BIT32(2),    /* --level error|warn|info|debug */
+	OPTION_LINES = BIT32(3),    /* -n NUMBER */
+	OPTION_LIVE = BIT32(4),     /* --live */
+	OPTION_KIND = BIT32(5),     /* --kind KIND,KIND,... */
+	OPTION_VCPU = BIT32(6),     /* --vcpu NUMBER */
+	OPTION_PREVIOUS = BIT32(7), /* --previous */
+	OPTION_GUESTS = BIT32(8),   /* --guests */
 };
 
 /* A parsed line. Words point into the line's buffer. */
 struct args {
 	const char *word[ARGS_MAX_WORDS]; /* without the command and the options */
 	unsigned n;
-	bool json, gentle, live;
+	bool json, gentle, live, previous, guests;
 	int level;         /* enum log_level; -1: not said */
 	uint32_t lines;    /* 0: not said */
 	const char *kinds; /* NULL: not said */
@@ -47,7 +49,7 @@ struct command {
 	void (*run)(const struct out *o, const struct args *a);
 	enum command_argument argument; /* what a word is, for completion */
 	uint8_t min_words, max_words;
-	uint8_t options; /* enum command_option */
+	uint16_t options; /* enum command_option */
 };
 
 struct command_set {

@@ -29,6 +29,7 @@ void cmd_destroy(const struct out *o, const struct args *a);
 void cmd_attach(const struct out *o, const struct args *a);
 void cmd_screen(const struct out *o, const struct args *a);
 void cmd_serial(const struct out *o, const struct args *a);
+void cmd_crash(const struct out *o, const struct args *a);
 void cmd_stats(const struct out *o, const struct args *a);
 /* The guest that the first word names; or says which there are and answers NULL. */
 struct vm *named(const struct out *o, const struct args *a);
@@ -40,8 +41,12 @@ void cmd_trace(const struct out *o, const struct args *a);
 void cmd_cpus(const struct out *o, const struct args *a);
 void cmd_memory(const struct out *o, const struct args *a);
 void cmd_log(const struct out *o, const struct args *a);
+void cmd_dump(const struct out *o, const struct args *a);
 void cmd_version(const struct out *o, const struct args *a);
 void cmd_reboot(const struct out *o, const struct args *a);
 void cmd_poweroff(const struct out *o, const struct args *a);
+
+/* cmd_provoke.c, in test builds */
+void cmd_provoke(const struct out *o, const struct args *a);
 
 #endif

@@ -577,6 +577,14 @@ static void tick(struct timer *t)
 	timer_arm(t, percpus[0], rdtsc() + ns_to_tsc(TICK));
 }
 
+void console_early(const struct boot_options *options)
+{
+	int number = options->console[0] ? uart_port_number(options->console, NULL) : 1;
+
+	if (number >= 0)
+		uart_early((unsigned)number, options->baud ? options->baud : 115200);
+}
+
 void console_init(const struct config *config, const struct boot_options *options)
 {
 	const char *name = options->console[0] ? options->console : config->console_port;

@@ -16,6 +16,10 @@ struct vm;
 /* From here on the log's lines carry their time and core: once the clock is calibrated. */
 void console_stamp_log(void);
 
+/* As soon as the command line is known: a report of an early death goes to the port that it names,
+ * or touches none if it says console=none. Before it, it goes to COM1. */
+void console_early(const struct boot_options *options);
+
 /* Finds the UART that the command line or else the configuration names; from here on log lines are
  * printed, by console_flush() until the main loop runs. A missing or wrong UART is logged, and the
  * console works on as if its output were thrown away. */

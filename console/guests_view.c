@@ -69,6 +69,8 @@ void guest_look(struct vm *vm, struct guest_view *out)
 	snprintf(out->reason, sizeof(out->reason), "%s", vm->reason.text);
 	out->serial = vm->config->serial;
 	out->boot = vm->config->boot;
+	for (unsigned i = 0; i < VM_MAX_VCPUS; i++)
+		out->has_crash |= vm->crash[i].there;
 	out->uptime_ns = vm->has_resources ? vm_clock_ns(vm) : 0;
 	for (unsigned i = 0; i < GUEST_VIEW_VCPUS; i++)
 		out->cpu[i] = i < vm->n_vcpus && vm->vcpus[i] ? cpu_of(vm->vcpus[i]) : GUEST_NO_CPU;
@@ -204,6 +206,32 @@ size_t guest_write(struct vm *vm, const uint8_t *buf, size_t n)
 size_t guest_history(struct vm *vm, uint8_t *buf, size_t n)
 {
 	return serial_history(&vm->serial, buf, n);
+}
+
+#ifdef SKERRY_DEBUG
+void guest_provoke(struct vm *vm, const char *kind)
+{
+	static char kept[32];
+
+	snprintf(kept, sizeof(kept), "%s", kind);
+	if (!vm->n_vcpus)
+		return;
+	vm->vcpus[0]->provoke = kept;
+	vcpu_request(vm->vcpus[0], REQ_PROVOKE);
+}
+#endif
+
+int guest_crash(struct vm *vm, void (*line)(void *ctx, const char *text), void *ctx)
+{
+	int err = ERR_NOT_FOUND;
+
+	for (unsigned i = 0; i < VM_MAX_VCPUS; i++) {
+		if (!vm->crash[i].there)
+			continue;
+		crash_print(vm, &vm->crash[i], line, ctx);
+		err = 0;
+	}
+	return err;
 }
 
 enum machine_status guests_machine_status(void)

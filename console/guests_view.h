@@ -42,6 +42,7 @@ struct guest_view {
 	char reason[240]; /* why it stands still; empty: there is nothing to say */
 	enum config_serial serial;
 	enum config_boot boot;
+	bool has_crash;                 /* guest_crash() has something to show */
 	uint64_t uptime_ns;             /* guest time since it was started */
 	uint32_t cpu[GUEST_VIEW_VCPUS]; /* index of the core that a vCPU runs on, or GUEST_NO_CPU */
 };
@@ -108,6 +109,15 @@ size_t guest_unread(struct vm *vm); /* bytes that guest_read() would still give 
 size_t guest_write(struct vm *vm, const uint8_t *buf,
 		   size_t n);                                /* input; returns what was accepted */
 size_t guest_history(struct vm *vm, uint8_t *buf, size_t n); /* last output, oldest byte first */
+
+#ifdef SKERRY_DEBUG
+/* The guest's vCPU has the fault of that kind (a string that stays) in its core's loop; "guest": an
+ * invariant of its own breaks. */
+void guest_provoke(struct vm *vm, const char *kind);
+#endif
+
+/* The crash record of a guest, line by line. ERR_NOT_FOUND: it has none. */
+int guest_crash(struct vm *vm, void (*line)(void *ctx, const char *text), void *ctx);
 
 /* What the machine's exit status would be now. */
 enum machine_status guests_machine_status(void);

@@ -52,7 +52,7 @@ enum {
 #define TX_LOW         512  /* bytes left to send when more is asked for */
 #define BURSTS         64   /* FIFO fills in one poll or interrupt */
 
-static uint8_t tx_bytes[TX_RING], rx_bytes[RX_RING];
+static uint8_t tx_bytes[TX_RING] __no_dump, rx_bytes[RX_RING] __no_dump;
 
 static struct uart {
 	enum {
@@ -60,6 +60,8 @@ static struct uart {
 		UART_OFF,
 		UART_OPEN
 	} state;
+	uint8_t early; /* COM port to try at an early death */
+	uint32_t early_baud;
 	uint16_t base;
 	uint8_t irq;
 	uint8_t fifo; /* bytes that THRE makes room for */
@@ -70,6 +72,8 @@ static struct uart {
 	void (*notify)(void);
 	struct byte_ring tx, rx;
 } uart = {
+	.early = 1,
+	.early_baud = 115200,
 	.tx = {.data = tx_bytes, .size = TX_RING},
 	.rx = {.data = rx_bytes, .size = RX_RING},
 };
@@ -164,6 +168,16 @@ int uart_open(unsigned number, uint32_t baud, struct reason *why)
 		"no UART answers at COM%u (port 0x%x): there is no console; say console=comN for "
 		"another port",
 		number, uart.base);
+}
+
+void uart_early(unsigned number, uint32_t baud)
+{
+	if (number) {
+		uart.early = (uint8_t)number;
+		uart.early_baud = baud;
+	} else {
+		uart_disable();
+	}
 }
 
 void uart_disable(void)
@@ -311,7 +325,7 @@ void uart_emergency_begin(void)
 	if (__atomic_exchange_n(&uart.emergency, true, __ATOMIC_ACQ_REL))
 		return;
 	if (uart.state == UART_UNKNOWN)
-		uart_open(1, 115200, &why);
+		uart_open(uart.early, uart.early_baud, &why);
 	if (uart.state != UART_OPEN)
 		return;
 	reg_write(REG_IER, 0);

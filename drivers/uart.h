@@ -14,6 +14,10 @@
  * ERR_NOT_FOUND or ERR_INVALID with a sentence; then everything below does nothing. */
 int uart_open(unsigned number, uint32_t baud, struct reason *why);
 
+/* What the command line says, before uart_open(): where a report goes if the hypervisor dies until
+ * then. 0: no port is touched. */
+void uart_early(unsigned number, uint32_t baud);
+
 /* The console is switched off: the emergency path must not touch a port either. */
 void uart_disable(void);
 

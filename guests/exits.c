@@ -658,17 +658,19 @@ static __noinline enum run_outcome handle_other(struct vcpu *v, const struct vm_
 	case EXIT_ENTRY_FAILED:
 		entry_failed(v, exit);
 		return RUN_CONTINUE;
-	case EXIT_NOTIFY:
-	case EXIT_APIC_ACCESS:
-	case EXIT_APIC_IPI:
-	case EXIT_EOI:
 	case EXIT_CPUID: /* these four and the hypercall are not sent here */
 	case EXIT_MSR:
 	case EXIT_IO:
 	case EXIT_MEMORY:
 	case EXIT_HYPERCALL:
-	case EXIT_UNKNOWN:
 	case EXIT_KIND_COUNT:
+		(void)vm_invariant(v->vm, exit->kind == EXIT_UNKNOWN);
+		return RUN_CONTINUE;
+	case EXIT_NOTIFY:
+	case EXIT_APIC_ACCESS:
+	case EXIT_APIC_IPI:
+	case EXIT_EOI:
+	case EXIT_UNKNOWN:
 		break;
 	}
 	vm_end(v->vm, VM_END_CRASH, 0, "exit 0x%llx of the processor is not known (RIP 0x%llx)",

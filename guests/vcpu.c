@@ -8,6 +8,7 @@
 #include "arch/x86/asm.h"
 #include "arch/x86/cpu.h"
 #include "arch/x86/mitigations.h"
+#include "arch/x86/provoke.h"
 #include "guests/vm.h"
 #include "lib/log.h"
 #include "lib/string.h"
@@ -259,6 +260,16 @@ static __cold __noinline void take_cr8(struct vcpu *v)
 
 /* ---- the loop ---- */
 
+#ifdef SKERRY_DEBUG
+static __noinline void vcpu_provoke(struct vcpu *v)
+{
+	if (!strcmp(v->provoke, "guest"))
+		(void)vm_invariant(v->vm, !v->provoke);
+	else
+		provoke(v->provoke);
+}
+#endif
+
 /* Takes what others asked for. Returns RUN_CONTINUE, or why it stays out of the guest. */
 static enum run_outcome vcpu_take_requests(struct vcpu *v)
 {
@@ -273,6 +284,10 @@ static enum run_outcome vcpu_take_requests(struct vcpu *v)
 		vcpu_serve_serial(v);
 	if (bits & REQ_NMI)
 		v->nmi_pending = true;
+#ifdef SKERRY_DEBUG
+	if (bits & REQ_PROVOKE)
+		vcpu_provoke(v);
+#endif
 	/* REQ_INTERRUPT needs no more than the look that follows */
 	vcpu_update_timer(v);
 	v->look = true;

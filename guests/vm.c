@@ -244,6 +244,12 @@ static int load_image(struct vm *vm, struct guest_entry *entry, struct reason *w
 	return err ? err : load_firmware(&vm->mem, &firmware, entry, why);
 }
 
+static void forget_crash(struct vm *vm)
+{
+	for (uint32_t i = 0; i < VM_MAX_VCPUS; i++)
+		vm->crash[i].there = false;
+}
+
 /* Sets the guest up as after power-on and lets it run. All vCPUs are parked. */
 static int boot(struct vm *vm, struct reason *why)
 {
@@ -316,6 +322,7 @@ int vm_start(struct vm *vm, struct reason *why)
 	if (err)
 		return err;
 	boots_anew(vm);
+	forget_crash(vm);
 	err = boot(vm, why);
 	if (err && fresh)
 		free_resources(vm);
@@ -384,6 +391,7 @@ int vm_destroy(struct vm *vm, struct reason *why)
 	timer_cancel(&vm->restart_timer);
 	free_resources(vm);
 	vm->state = VM_CREATED;
+	forget_crash(vm);
 	vm->reason.text[0] = 0;
 	return 0;
 }

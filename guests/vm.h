@@ -20,6 +20,7 @@
 #include "arch/x86/hv.h"
 #include "guests/config.h"
 #include "guests/cpu_model.h"
+#include "guests/crash.h"
 #include "guests/exit_ring.h"
 #include "guests/guest_symbols.h"
 #include "guests/insn.h"
@@ -55,7 +56,8 @@ enum vcpu_request {
 	REQ_SERIAL = BIT32(2),    /* input was typed, or there is room for output */
 	REQ_PARK = BIT32(3),      /* leave the guest and stay out until released */
 	REQ_NMI = BIT32(4),
-	REQ_HALTED = BIT32(5), /* its own: it waits for an event */
+	REQ_HALTED = BIT32(5),  /* its own: it waits for an event */
+	REQ_PROVOKE = BIT32(6), /* have the fault that v->provoke names: test builds only */
 };
 
 struct vcpu {
@@ -97,6 +99,7 @@ struct vcpu {
 	uint64_t run_ticks;     /* [v] TSC ticks on cores, without the present turn; atomic */
 	uint64_t running_since; /* [v] that turn's begin; 0: it has none; atomic */
 	struct exit_ring ring;  /* [v] read by anybody */
+	const char *provoke;    /* [b] see REQ_PROVOKE */
 };
 
 /* How a guest ended, noted by a vCPU for the boot CPU. */
@@ -138,15 +141,16 @@ struct vm {
 	uint64_t wall_at_zero; /* seconds since 1970 at guest time 0 */
 
 	struct vm_ending ending;
-	bool has_status;               /* [b] it ended by the debug-exit port */
-	uint32_t status;               /* [b] */
-	struct reason reason;          /* [b] why it stands still */
-	uint64_t resets;               /* [b] */
-	struct quota quota;            /* [b] */
-	struct restart_policy restart; /* [b] */
-	uint64_t restart_at;           /* [b] uptime in ns at which VM_WAITING ends */
-	struct timer restart_timer;    /* wakes the boot CPU then */
-	uint64_t overhead;             /* bytes beyond its RAM */
+	bool has_status;                         /* [b] it ended by the debug-exit port */
+	uint32_t status;                         /* [b] */
+	struct reason reason;                    /* [b] why it stands still */
+	struct crash_record crash[VM_MAX_VCPUS]; /* [b] until it is started or destroyed */
+	uint64_t resets;                         /* [b] */
+	struct quota quota;                      /* [b] */
+	struct restart_policy restart;           /* [b] */
+	uint64_t restart_at;                     /* [b] uptime in ns at which VM_WAITING ends */
+	struct timer restart_timer;              /* wakes the boot CPU then */
+	uint64_t overhead;                       /* bytes beyond its RAM */
 
 	struct guest_symbols symbols; /* [b] of vm_symbols.c */
 	bool symbols_read;            /* [b] */
@@ -249,6 +253,20 @@ void vcpu_wire(struct vcpu *v);
 void vm_end(struct vm *vm, enum vm_end_kind kind, uint32_t status, const char *fmt, ...)
 	__printf(4, 5);
 
+/* ---- broken.c ---- */
+
+/*
+ * An invariant of this guest's own objects, of which nobody else's depends: when it is broken, a
+ * report goes to the log, the guest ends as crashed, and the machine goes on. Answers whether it
+ * holds; the caller goes on safely if not. What may concern others is invariant() (lib/log.h),
+ * which stops the machine.
+ */
+#define vm_invariant(vm, cond) (likely(cond) || vm_broken(vm, __FILE__, __LINE__, #cond))
+bool vm_broken(struct vm *vm, const char *file, int line, const char *condition) __cold;
+
+/* "guest web, vCPU 0", for reports: reads nothing that it does not check. */
+void vcpu_describe(const struct vcpu *v, char *buf, size_t size);
+
 /* ---- exits.c, msr.c ---- */
 
 enum run_outcome {
@@ -311,7 +329,7 @@ void vm_allow_msrs(struct vm *vm);
 bool vcpu_has_event(struct vcpu *v);
 void vcpu_inject_exception(struct vcpu *v, uint8_t vector, bool has_error, uint32_t error);
 
-/* crash.c: registers, the last exits and the reason, to the log. */
+/* crash.c: takes the crash record of a parked vCPU, and prints it to the log. */
 void vcpu_crash_record(struct vcpu *v);
 
 #endif

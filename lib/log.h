@@ -66,6 +66,28 @@ enum log_read_result log_read(uint64_t *cursor, struct log_line *out);
 /* Steps over a line that stays busy (its writer was stopped). */
 void log_skip(uint64_t *cursor);
 
+/* ---- the run before ---- */
+
+#define LOG_BYTES (64 * KIB)
+
+struct log_previous {
+	bool there;       /* a run before left something */
+	uint32_t lines;   /* that can be read */
+	uint32_t damaged; /* pieces that cannot */
+};
+
+/* Moves the log to these LOG_BYTES of memory, which a warm reset leaves alone, and looks at what an
+ * earlier run left there, whatever it is. Once, while one core runs. */
+const struct log_previous *log_keep(void *memory);
+const struct log_previous *log_previous(void);
+
+/* Where this run's log lies: LOG_BYTES. */
+const void *log_memory(void);
+
+/* Reads the previous run's log as far as it is good; false: there is no more. */
+uint64_t log_previous_oldest(void);
+bool log_previous_read(uint64_t *cursor, struct log_line *out);
+
 /* "[    0.012345] text", errors and warnings marked by a word. Returns the length, at most size
  * - 1. */
 size_t log_format(const struct log_line *line, char *buf, size_t size);
@@ -74,7 +96,8 @@ size_t log_format(const struct log_line *line, char *buf, size_t size);
 
 /* Writes the text to the console's port by polling, with a time-out, from any core and any context,
  * and takes the console over: from the first call on nothing else is printed. '\n' ends a line.
- * Before the console is set up it goes to COM1 if a UART is there. (console/emergency.c) */
+ * Before the console is set up it goes to the port of the command line, or COM1, if a UART is
+ * there. (console/emergency.c) */
 void console_emergency(const char *text) __cold;
 
 /* A broken invariant of the hypervisor: full report, then the panic policy. Never returns. Nothing

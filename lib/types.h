@@ -60,6 +60,7 @@ struct gpa { /* guest-physical */
 #define __noreturn     __attribute__((noreturn))
 #define __must_check   __attribute__((warn_unused_result))
 #define __cold         __attribute__((cold))
+#define __no_dump      __attribute__((section(".bss.no_dump"))) /* says nothing in a dump */
 #define __noinline     __attribute__((noinline))
 #define __force_inline inline __attribute__((always_inline))
 

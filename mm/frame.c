@@ -145,3 +145,16 @@ void frames_stats(struct frame_stats *out)
 	}
 	spin_unlock(&lock, LOCK_FRAMES);
 }
+
+bool frames_next_run(uint32_t owners, uint64_t *start, uint64_t *end)
+{
+	uint64_t i = *start >> PAGE_SHIFT;
+
+	while (i < buddy.n_frames && !(owners >> buddy.frames[i].owner & 1))
+		i++;
+	*start = i << PAGE_SHIFT;
+	while (i < buddy.n_frames && (owners >> buddy.frames[i].owner & 1))
+		i++;
+	*end = i << PAGE_SHIFT;
+	return *start < *end;
+}

@@ -47,6 +47,10 @@ static inline struct hpa frame_alloc(enum frame_owner owner)
 	return frames_alloc(0, owner, true);
 }
 
+/* The next stretch of frames at or behind *start that belong to one of `owners` (bits by enum
+ * frame_owner), as addresses; false: there is none. Looks without the lock, for dumps. */
+bool frames_next_run(uint32_t owners, uint64_t *start, uint64_t *end);
+
 /* The record of a frame. */
 struct frame *frame_record(struct hpa pa);
 

@@ -7,8 +7,8 @@
 #include "boot/info.h"
 
 /* Each range of the map, and one more for each stretch that is taken out of it: the first MiB, the
- * image, the modules. */
-#define USABLE_MAX (BOOT_MAX_RANGES + BOOT_MAX_MODULES + 2)
+ * image, the log, the modules. */
+#define USABLE_MAX (BOOT_MAX_RANGES + BOOT_MAX_MODULES + 3)
 
 struct usable {
 	uint32_t n;

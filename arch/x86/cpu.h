@@ -103,14 +103,20 @@ enum machine_status {
  * stopped first; if nothing works, says so and halts. */
 void machine_exit(enum machine_status status) __noreturn;
 void machine_reset(void) __noreturn;
+
+/* What panic= says is to follow a report. The dump is the caller's to send before. */
+const struct panic_policy *panic_policy(void);
+void machine_panic(void) __noreturn;
+
 void machine_exit_configure(const struct boot_options *options, const struct acpi_info *acpi);
 
 /* Stops all other cores for good, by NMI, and waits for them a moment. When two cores do it at the
  * same time, one of them stops in it. */
 void cpus_stop(void);
 
-/* Has cpus_stop been called by another core? The NMI handler asks first of all, and then stops. */
+/* Has cpus_stop been called by another core? The NMI handler asks first of all, and then stops,
+ * with what it interrupted. */
 bool cpu_should_stop(void);
-void cpu_stop_here(void) __noreturn;
+void cpu_stop_here(const struct trap_frame *f) __noreturn;
 
 #endif

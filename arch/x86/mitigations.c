@@ -45,8 +45,9 @@ void mitigations_init(bool wanted)
 
 void mitigations_init_this_cpu(void)
 {
-	if (mitigations.enhanced_ibrs)
-		wrmsr(MSR_SPEC_CTRL, SPEC_CTRL_IBRS);
-	if (mitigations.auto_ibrs)
-		wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_AIBRSE);
+	/* a hypervisor below may offer the CPUID bit and refuse the MSR */
+	if (mitigations.enhanced_ibrs && !wrmsr_safe(MSR_SPEC_CTRL, SPEC_CTRL_IBRS))
+		log_warn("CPU %u refuses IBRS, which it offers", this_cpu()->index);
+	if (mitigations.auto_ibrs && !wrmsr_safe(MSR_EFER, rdmsr(MSR_EFER) | EFER_AIBRSE))
+		log_warn("CPU %u refuses automatic IBRS, which it offers", this_cpu()->index);
 }

@@ -2,7 +2,7 @@
  * Exceptions in words. Source: Intel SDM Volume 3, "Exception and Interrupt Reference"; AMD64 APM
  * Volume 2, "Exceptions and Interrupts". Pure.
  */
-#include "arch/x86/traps.h"
+#include "arch/x86/oops.h"
 
 #include "arch/x86/state.h"
 #include "lib/format.h"
@@ -119,5 +119,73 @@ const char *code_words(const int16_t *bytes, unsigned n, unsigned mark, char *bu
 			at += (size_t)snprintf(buf + at, size - at, "%s%s%02x%s", space, left,
 					       (unsigned)bytes[i] & 0xff, right);
 	}
+	return buf;
+}
+
+/* ---- the first line ---- */
+
+static const char *page_fault_headline(const struct fault *f)
+{
+	bool fetch = f->error & PF_FETCH;
+
+	if (f->cr2 < PAGE_SIZE)
+		return fetch ? "call of a NULL pointer" : "NULL pointer dereference";
+	if (f->error & PF_RESERVED)
+		return "reserved bit in a page-table entry";
+	if (fetch)
+		return f->error & PF_PRESENT ? "execute of data" : "execute of what is not mapped";
+	if ((f->error & PF_PRESENT) && (f->error & PF_WRITE))
+		return "write to read-only memory";
+	if (f->error & PF_PRESENT)
+		return "forbidden access";
+	return "access to what is not mapped";
+}
+
+const char *fault_headline(const struct fault *f, char *buf, size_t size)
+{
+	bool general = f->vector == VEC_GP || f->vector == VEC_SS;
+
+	if (f->stack)
+		snprintf(buf, size, "stack overflow: the %s stack, address: %016llx", f->stack,
+			 (ull)f->cr2);
+	else if (f->vector == VEC_PF)
+		snprintf(buf, size, "%s, address: %016llx", page_fault_headline(f), (ull)f->cr2);
+	else if (general && !canonical(f->rip))
+		snprintf(buf, size, "non-canonical address, execute of: %016llx", (ull)f->rip);
+	else if (general && !f->error && f->has_address && !canonical(f->address))
+		snprintf(buf, size, "non-canonical address: %016llx", (ull)f->address);
+	else
+		snprintf(buf, size, "%s", trap_name(f->vector));
+	return buf;
+}
+
+/* ---- page walks ---- */
+
+enum { /* "Page-Translation-Table Entry Fields", the same at all levels but for PS and PAT */
+	PTE_PRESENT = 1u << 0,
+	PTE_WRITE = 1u << 1,
+	PTE_USER = 1u << 2,
+	PTE_UNCACHED = 1u << 4,
+	PTE_LARGE = 1u << 7,
+};
+#define PTE_NO_EXECUTE BIT(63)
+
+const char *walk_words(unsigned level, uint64_t va, uint64_t entry, char *buf, size_t size)
+{
+	static const char *const table[] = {"PT", "PD", "PDPT", "PML4"};
+	static const char *const page[] = {"4 KiB page", "2 MiB page", "1 GiB page", "?"};
+	bool leaf = level == 0 || (level < 3 && (entry & PTE_LARGE));
+	unsigned index = (unsigned)(va >> (PAGE_SHIFT + 9 * level)) & 511;
+
+	if (!(entry & PTE_PRESENT))
+		snprintf(buf, size, "%s[%u] %016llx: not present", table[level & 3], index,
+			 (ull)entry);
+	else
+		snprintf(buf, size, "%s[%u] %016llx: %s, %s%s%s%s", table[level & 3], index,
+			 (ull)entry, leaf ? page[level & 3] : "table",
+			 entry & PTE_WRITE ? "writable" : "read-only",
+			 entry & PTE_NO_EXECUTE ? ", no execute" : "",
+			 entry & PTE_USER ? ", user" : "",
+			 leaf && (entry & PTE_UNCACHED) ? ", uncached" : "");
 	return buf;
 }

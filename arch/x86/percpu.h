@@ -21,6 +21,8 @@ enum core_request {
 
 struct vcpu;
 struct tss;
+struct trap_frame;
+struct cpu_sample;
 
 struct percpu {
 	struct percpu *self;
@@ -50,6 +52,9 @@ struct percpu {
 	uint64_t idle_tsc; /* ticks spent halted, without the present turn; atomic */
 	uint64_t idle_since; /* that turn's begin, 0: not halted; atomic */
 	bool in_interrupt;   /* debug builds only */
+	/* where it was when it was stopped for good; NULL: it was not. Atomic. */
+	const struct trap_frame *stopped_at;
+	struct cpu_sample *sample; /* where its next NMI is to put a sample of it; atomic */
 };
 
 _Static_assert(offsetof(struct percpu, canary) == 40,

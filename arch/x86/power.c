@@ -4,6 +4,7 @@
  */
 #include "arch/x86/asm.h"
 #include "arch/x86/cpu.h"
+#include "arch/x86/oops.h"
 #include "lib/format.h"
 #include "lib/log.h"
 #include "mm/hostmap.h"
@@ -65,9 +66,10 @@ bool cpu_should_stop(void)
 	return by != NOBODY && by != this_cpu()->index;
 }
 
-void cpu_stop_here(void)
+void cpu_stop_here(const struct trap_frame *f)
 {
 	irq_disable();
+	__atomic_store_n(&this_cpu()->stopped_at, f, __ATOMIC_RELEASE);
 	__atomic_fetch_add(&stopped, 1, __ATOMIC_RELEASE);
 	for (;;)
 		__asm__ volatile("hlt" ::: "memory");
@@ -79,9 +81,12 @@ void cpus_stop(void)
 
 	if (!__atomic_compare_exchange_n(&stopper, &expected, me, false, __ATOMIC_ACQ_REL,
 					 __ATOMIC_ACQUIRE)) {
+		struct trap_frame f;
+
 		if (expected == me)
 			return; /* once more, from within the end */
-		cpu_stop_here();
+		capture_frame(&f);
+		cpu_stop_here(&f);
 	}
 	irq_disable();
 	n = __atomic_load_n(&n_cpus, __ATOMIC_ACQUIRE);
@@ -259,9 +264,32 @@ void machine_reset(void)
 {
 	cpus_stop();
 	console_emergency("skerry: machine reset\n");
+	/* the log outlives a reset in memory, not in the caches */
+	__asm__ volatile("wbinvd" ::: "memory");
 	reset_by_acpi();
 	reset_by_pci();
 	reset_by_keyboard();
 	reset_by_triple_fault();
 	halt();
+}
+
+/* ---- after a panic ---- */
+
+const struct panic_policy *panic_policy(void)
+{
+	return &options.panic;
+}
+
+void machine_panic(void)
+{
+	char line[80];
+
+	if (!configured || !options.panic.reboot)
+		machine_exit(STATUS_PANIC);
+	snprintf(line, sizeof(line), "skerry: panic=reboot: the machine is reset in %u s\n",
+		 options.panic.reboot_s);
+	console_emergency(line);
+	for (uint32_t s = 0; s < options.panic.reboot_s; s++)
+		delay_us(1000000);
+	machine_reset();
 }

@@ -8,6 +8,7 @@
 
 #include "arch/x86/asm.h"
 #include "arch/x86/cpu.h"
+#include "arch/x86/sample.h"
 #include "arch/x86/state.h"
 #include "lib/log.h"
 
@@ -98,32 +99,45 @@ void irq_register(uint8_t vector, irq_handler *handler, void *ctx)
 	__atomic_store_n(&handlers[vector].fn, handler, __ATOMIC_RELEASE);
 }
 
-/*
- * Goes on elsewhere if the instruction is one that may raise #GP. Page faults are never survived: a
- * loaded guest's CR2 may be in the processor. Entries are pairs of offsets from
- * their own places: of the instruction, and of where to go on.
- */
+/* Goes on elsewhere if the instruction is one of which this was expected. */
 static bool fix_up(struct trap_frame *f)
 {
-	extern const int32_t ex_table_start[], ex_table_end[];
+	extern const struct extable_entry ex_table_start[], ex_table_end[];
+	uint64_t to = extable_find(ex_table_start, ex_table_end, f->vector, f->rip);
 
-	if (f->vector != VEC_GP)
-		return false;
-	for (const int32_t *e = ex_table_start; e < ex_table_end; e += 2) {
-		if ((uint64_t)e + (uint64_t)(int64_t)e[0] == f->rip) {
-			f->rip = (uint64_t)&e[1] + (uint64_t)(int64_t)e[1];
-			return true;
-		}
-	}
-	return false;
+	if (to)
+		f->rip = to;
+	return to;
+}
+
+bool read_safe(const void *p, uint8_t *byte)
+{
+	uint64_t cr2 = read_cr2();
+	bool ok = read_byte_or_fault(p, byte);
+
+	if (!ok)
+		write_cr2(cr2);
+	return ok;
+}
+
+bool copy_safe(void *dst, const void *src, size_t n)
+{
+	uint8_t *to = dst;
+
+	for (size_t i = 0; i < n; i++)
+		if (!read_safe((const uint8_t *)src + i, &to[i]))
+			return false;
+	return true;
 }
 
 /* Another core wants this one to stop; else nobody sends NMIs, and one that the chip set raises for
  * a hardware error is said and survived. */
-static void handle_nmi(void)
+static void handle_nmi(const struct trap_frame *f)
 {
 	if (cpu_should_stop())
-		cpu_stop_here();
+		cpu_stop_here(f);
+	if (sample_by_nmi(f))
+		return;
 	log_error("CPU %u got an NMI that nobody sent: the hardware may report an error",
 		  this_cpu()->index);
 }
@@ -157,7 +171,7 @@ void trap_dispatch(struct trap_frame *f)
 	if (f->vector >= N_EXCEPTIONS)
 		handle_interrupt((uint8_t)f->vector);
 	else if (f->vector == VEC_NMI)
-		handle_nmi();
+		handle_nmi(f);
 	else if (!fix_up(f))
 		oops_exception(f);
 }

@@ -5,6 +5,7 @@
 #ifndef ARCH_X86_TRAPS_H
 #define ARCH_X86_TRAPS_H
 
+#include "arch/x86/extable.h"
 #include "lib/types.h"
 
 /* As the stubs push it: general registers, vector, error code, then the hardware's frame. */
@@ -36,12 +37,6 @@ void gdt_init_this_cpu(void); /* its first half */
 
 /* What the stubs call. Returns to what was interrupted. */
 void trap_dispatch(struct trap_frame *f);
-
-/* Executes RDMSR, WRMSR, or reads a byte, and answers whether it was possible (the fault is caught
- * by the exception table). What is answered through the pointer is left alone if not. */
-bool rdmsr_safe(uint32_t msr, uint64_t *value);
-bool wrmsr_safe(uint32_t msr, uint64_t value);
-bool read_safe(const void *p, uint8_t *byte);
 
 /* The report: what happened, registers, call trace; then the panic policy. */
 void oops_exception(const struct trap_frame *f) __noreturn;

@@ -35,7 +35,7 @@ GENERATED = {"offsets.h", "version.h", "dsdt.hex"}
 
 # The compiler's own headers, and third-party ones with who may use them.
 COMPILER = {"stdalign.h", "stdarg.h", "stdbool.h", "stddef.h", "stdint.h"}
-THIRD_PARTY = {"jsmn.h": "guests/", "Zydis/": "guests/", "zlib.h": "guests/"}
+THIRD_PARTY = {"jsmn.h": "guests/", "Zydis/": "guests/", "zlib.h": "guests/", "lz4.h": "console/"}
 
 # Words of one vendor, as parts of names (comments and strings may say them).
 VENDOR_WORDS = {"vmcb", "vmcs", "svm", "vmx", "npt", "ept"}

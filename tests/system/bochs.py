@@ -127,8 +127,11 @@ class Bochs:
             command = ["setpriv", "--pdeathsig", "KILL", emulator, "-q", "-f", rc]
             log.write(" ".join(command) + "\n")
             log.flush()
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=log, env={**os.environ, **dict(environment)})
+            # Its own words go elsewhere: they would stand in the middle of the machine's last line.
+            with open(log.name + ".said", "w", encoding="utf-8") as said:
+                self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said,
+                                                stderr=said,
+                                                env={**os.environ, **dict(environment)})
             try:
                 self.socket = self._accept(server)
             except BaseException:

@@ -119,8 +119,9 @@ def test_panic(boot):
         machine.prompt()
         # bank 4 of CPU 1: valid, uncorrected, enabled, context corrupt; a check is in progress
         monitor.command("mce 1 4 0xb200000000070f0f 4 0 0")
-        machine.expect("[Mm]achine check")
-        machine.expect_text("call trace:")
+        machine.expect_text("BUG: machine check")
+        machine.expect_text("bank 4: status b200000000070f0f")
+        machine.expect_text("call trace (? is a guess):")
         assert machine.wait() == "panic"
     finally:
         monitor.close()

@@ -100,6 +100,23 @@ static void test_wrong_words(void **state)
 		"exit=isa-debug:0xg",
 		"exit=none",
 		"mitigations=on",
+		"panic",
+		"panic=",
+		"panic=halt",
+		"panic=,",
+		"panic=stay,",
+		"panic=,dump",
+		"panic=dump,dump",
+		"panic=stay,stay",
+		"panic=stay,reboot=1",
+		"panic=reboot=1,stay",
+		"panic=reboot=1,reboot=2",
+		"panic=reboot",
+		"panic=reboot=",
+		"panic=reboot=-1",
+		"panic=reboot=86401",
+		"panic=reboot=1s",
+		"panic=dump reboot=1",
 		"Console=com1",
 		"consoles=com1",
 		"consol=com1",
@@ -120,7 +137,34 @@ static void test_wrong_words(void **state)
 		assert_int_equal(opt.loglevel, LOG_DEBUG);
 		assert_int_equal(opt.maxcpus, 7);
 		assert_int_equal(opt.exit, MACHINE_EXIT_ACPI);
+		assert_false(opt.panic.reboot);
 	}
+}
+
+static void test_panic_policy(void **state)
+{
+	(void)state;
+	assert_int_equal(parse(""), 0);
+	assert_false(opt.panic.dump || opt.panic.reboot);
+	assert_int_equal(parse("panic=dump"), 0);
+	assert_true(opt.panic.dump && !opt.panic.reboot);
+	assert_int_equal(parse("panic=reboot=0"), 0);
+	assert_true(!opt.panic.dump && opt.panic.reboot);
+	assert_int_equal(opt.panic.reboot_s, 0);
+	assert_int_equal(parse("panic=dump,reboot=86400"), 0);
+	assert_true(opt.panic.dump && opt.panic.reboot);
+	assert_int_equal(opt.panic.reboot_s, 86400);
+	assert_int_equal(parse("panic=reboot=0x10,dump"), 0);
+	assert_int_equal(opt.panic.reboot_s, 16);
+	assert_int_equal(parse("panic=dump,stay"), 0);
+	assert_true(opt.panic.dump && !opt.panic.reboot);
+	assert_int_equal(parse("panic=dump,reboot=5 panic=stay"), 0); /* the later word holds */
+	assert_false(opt.panic.dump || opt.panic.reboot);
+	assert_int_equal(parse("panic=never"), 1);
+	assert_string_equal(
+		last, "command line: \"panic=never\" is not understood: panic= takes stay, "
+		      "reboot=SECONDS (0 to 86400) or dump, or dump with one of them, such as "
+		      "dump,reboot=10");
 }
 
 static void test_sentences(void **state)
@@ -133,7 +177,7 @@ static void test_sentences(void **state)
 	parse("quiet");
 	assert_string_equal(last,
 			    "command line: \"quiet\" is unknown: console=, loglevel=, maxcpus=, "
-			    "exit= and mitigations= are there");
+			    "exit=, mitigations= and panic= are there");
 	parse("\033[2Jx\xff");
 	assert_non_null(strstr(last, "\"?[2Jx?\"")); /* an escape sequence is defused */
 }
@@ -162,7 +206,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults),    cmocka_unit_test(test_all),
 		cmocka_unit_test(test_wrong_words), cmocka_unit_test(test_sentences),
-		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_random),      cmocka_unit_test(test_panic_policy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -47,6 +47,15 @@ void uart_disable(void)
 	opened = 0;
 }
 
+static unsigned early = 99;
+static uint32_t early_baud;
+
+void uart_early(unsigned number, uint32_t baud)
+{
+	early = number;
+	early_baud = baud;
+}
+
 int uart_enable_irq(void (*notify)(void))
 {
 	(void)notify;
@@ -89,6 +98,34 @@ size_t uart_read(void *buf, size_t n)
 	memcpy(buf, keys + keys_at, n);
 	keys_at += n;
 	return n;
+}
+
+/* ---- a dump ---- */
+
+static unsigned dump_length = 5, dump_pieces, dumps_cancelled;
+static bool dump_guests;
+
+int dump_begin(const struct out *o, bool guests, struct reason *why)
+{
+	(void)why;
+	out_text(o, "begin\n");
+	dump_guests = guests;
+	dump_pieces = dump_length;
+	return 0;
+}
+
+bool dump_step(const struct out *o)
+{
+	out_printf(o, "piece %u\n", dump_pieces);
+	return --dump_pieces;
+}
+
+void dump_end(const struct out *o)
+{
+	if (!dump_pieces)
+		return;
+	out_text(o, "stopped\n");
+	dumps_cancelled++;
 }
 
 /* ---- clock, cores, memory ---- */
@@ -246,6 +283,15 @@ int guest_stats(struct vm *vm, unsigned vcpu, struct guest_stats *out)
 	*out = (struct guest_stats){.run_ns = 1500000000, .injected = 4};
 	out->exits[0] = 10;
 	out->exits[2] = 32;
+	return 0;
+}
+
+int guest_crash(struct vm *vm, void (*line)(void *ctx, const char *text), void *ctx)
+{
+	if (!vm->v.has_crash)
+		return ERR_NOT_FOUND;
+	line(ctx, "it ran into a triple fault");
+	line(ctx, "exit -0: \"shutdown\"");
 	return 0;
 }
 
@@ -520,8 +566,8 @@ static void runs_commands(void **state)
 			    "db               running     512 MiB     1  console  \r\n" PROMPT);
 	assert_string_equal(
 		type("lsit\r") + 6,
-		"error: no command 'lsit': commands are attach, cpus, destroy, "
-		"help, info, list, log, memory, pause, poweroff, reboot, reset, "
+		"error: no command 'lsit': commands are attach, cpus, crash, destroy, "
+		"dump, help, info, list, log, memory, pause, poweroff, reboot, reset, "
 		"resume, screen, serial, start, stats, stop, trace, version\r\n" PROMPT);
 	assert_string_equal(type("info wbe\r"),
 			    "info wbe\r\nerror: no guest 'wbe': guests are web, db\r\n" PROMPT);
@@ -1107,6 +1153,74 @@ static void tab_completes_guests(void **state)
 	assert_string_equal(type("pau\td\t\r"), "pause db \r\ndb is paused\r\n" PROMPT);
 }
 
+static void an_early_death_goes_where_the_command_line_says(void **state)
+{
+	struct boot_options o = {0};
+
+	(void)state;
+	console_early(&o);
+	assert_int_equal(early, 1);
+	assert_int_equal(early_baud, 115200);
+	strcpy(o.console, "com3");
+	o.baud = 9600;
+	console_early(&o);
+	assert_int_equal(early, 3);
+	assert_int_equal(early_baud, 9600);
+	strcpy(o.console, "none");
+	console_early(&o);
+	assert_int_equal(early, 0);
+}
+
+static void a_dump_goes_on_over_many_rounds(void **state)
+{
+	(void)state;
+	start();
+	type("dump --guests\r");
+	assert_true(dump_guests);
+	assert_non_null(strstr(screen, "begin\r\npiece 5\r\n"));
+	assert_non_null(strstr(screen, "piece 1\r\n" PROMPT));
+	type("dump\r");
+	assert_false(dump_guests);
+}
+
+static void ctrl_c_stops_a_dump(void **state)
+{
+	unsigned before = dumps_cancelled;
+
+	(void)state;
+	start();
+	dump_length = 1000000;
+	type("dump\r");
+	assert_null(strstr(screen, "\n" PROMPT));
+	assert_int_equal(dumps_cancelled, before);
+	type("\x03");
+	assert_int_equal(dumps_cancelled, before + 1);
+	assert_non_null(strstr(screen, "stopped\r\n" PROMPT));
+	type("list\r");
+	assert_non_null(strstr(screen, "NAME"));
+	dump_length = 5;
+}
+
+static void shows_a_guests_crash(void **state)
+{
+	(void)state;
+	start();
+	type("crash web\r");
+	assert_non_null(strstr(screen, "guest web has not crashed since it was started\r\n"));
+	type("crash web --json\r");
+	assert_non_null(strstr(screen, "{\"name\":\"web\",\"lines\":[]}\r\n"));
+	web->v.has_crash = true;
+	type("crash web\r");
+	assert_non_null(strstr(screen, "it ran into a triple fault\r\nexit -0: \"shutdown\"\r\n"));
+	type("crash web --json\r");
+	assert_non_null(strstr(screen, "\"lines\":[\"it ran into a triple fault\","
+				       "\"exit -0: \\\"shutdown\\\"\"]}\r\n"));
+	type("info web\r");
+	assert_non_null(strstr(screen, "crash:    recorded; crash web shows it\r\n"));
+	type("log --previous\r");
+	assert_non_null(strstr(screen, "no log of a run before is in memory"));
+}
+
 static void traces_what_is_kept(void **state)
 {
 	(void)state;
@@ -1337,6 +1451,10 @@ int main(void)
 		cmocka_unit_test_setup(the_end, setup),
 		cmocka_unit_test_setup(serial_command, setup),
 		cmocka_unit_test_setup(tab_completes_guests, setup),
+		cmocka_unit_test_setup(a_dump_goes_on_over_many_rounds, setup),
+		cmocka_unit_test_setup(ctrl_c_stops_a_dump, setup),
+		cmocka_unit_test_setup(shows_a_guests_crash, setup),
+		cmocka_unit_test_setup(an_early_death_goes_where_the_command_line_says, setup),
 		cmocka_unit_test_setup(traces_what_is_kept, setup),
 		cmocka_unit_test_setup(info_has_the_last_exit, setup),
 		cmocka_unit_test_setup(trace_refuses, setup),

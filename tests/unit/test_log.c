@@ -170,7 +170,7 @@ static void garbled_slots_are_refused(void **state)
 	struct log_line l;
 
 	(void)state;
-	for (unsigned byte = 8; byte < 24; byte++)
+	for (unsigned byte = 8; byte < 28; byte++)
 		for (unsigned bit = 0; bit < 8; bit++) {
 			uint64_t at = head(), cursor = at;
 

@@ -450,13 +450,73 @@ static void test_random(void **state)
 	assert_in_range(good, 1000, 29000);
 }
 
+/* What the console needs to know is found without a look at the rest. */
+static void test_command_line_alone(void **state)
+{
+	char line[32];
+
+	(void)state;
+	begin();
+	tag(99, NULL, 5);
+	string_tag(1, "console=none panic=stay");
+	end();
+	multiboot2_cmdline(mbi, sizeof(mbi), line, sizeof(line));
+	assert_string_equal(line, "console=none panic=stay");
+	multiboot2_cmdline(mbi, sizeof(mbi), line, 8);
+	assert_string_equal(line, "console");
+	multiboot2_cmdline(mbi, len - 1, line, sizeof(line));
+	assert_string_equal(line, "");
+	for (uint32_t cut = 0; cut < len; cut++) {
+		uint8_t *copy = broken_copy(mbi, cut);
+
+		if (cut >= 8)
+			put_le32(copy, cut);
+		multiboot2_cmdline(copy, cut, line, sizeof(line));
+		free(copy);
+	}
+	for (unsigned i = 0; i < 20000; i++) {
+		uint8_t *copy = broken_copy(mbi, len);
+
+		broken_flip(copy, 0, len);
+		multiboot2_cmdline(copy, len, line, sizeof(line));
+		free(copy);
+	}
+}
+
+static void test_firmware_names(void **state)
+{
+	static const uint8_t smbios[] = "\3\0\0\0\0\0\0\0"
+					"\1\10\0\0\1\0\0\0maker\0\0"
+					"\177\4\0\0\0\0";
+	static const struct range ram = {0x100000, 0x100000, 1};
+	uint8_t *p;
+
+	(void)state;
+	begin();
+	tag(13, smbios, sizeof(smbios));
+	p = tag(12, NULL, 8);
+	put_le64(p, 0x7e001018);
+	mmap_tag(&ram, 1);
+	end();
+	assert_int_equal(parse(), 0);
+	assert_string_equal(info.machine, "maker");
+	assert_int_equal(info.efi64, 0x7e001018);
+	assert_true(info.uefi);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_pc),        cmocka_unit_test(test_overlaps),
-		cmocka_unit_test(test_sentences), cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_quoting),   cmocka_unit_test(test_too_many_ranges),
-		cmocka_unit_test(test_cut),       cmocka_unit_test(test_random),
+		cmocka_unit_test(test_pc),
+		cmocka_unit_test(test_overlaps),
+		cmocka_unit_test(test_sentences),
+		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_quoting),
+		cmocka_unit_test(test_too_many_ranges),
+		cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_command_line_alone),
+		cmocka_unit_test(test_firmware_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,8 +8,8 @@
 #include <cmocka.h>
 #include <string.h>
 
+#include "arch/x86/oops.h"
 #include "arch/x86/state.h"
-#include "arch/x86/traps.h"
 
 static char buf[160];
 
@@ -115,9 +115,90 @@ static void code_bytes_stay_in_the_buffer(void **state)
 	}
 }
 
+static const char *first_line(struct fault f)
+{
+	return fault_headline(&f, buf, sizeof(buf));
+}
+
+static void says_what_in_one_line(void **state)
+{
+	(void)state;
+	assert_string_equal(first_line((struct fault){.vector = VEC_PF, .cr2 = 8}),
+			    "NULL pointer dereference, address: 0000000000000008");
+	assert_string_equal(first_line((struct fault){.vector = VEC_PF, .error = 0x10}),
+			    "call of a NULL pointer, address: 0000000000000000");
+	assert_string_equal(
+		first_line((struct fault){.vector = VEC_PF, .error = 0x11, .cr2 = 0x5000}),
+		"execute of data, address: 0000000000005000");
+	assert_string_equal(
+		first_line((struct fault){.vector = VEC_PF, .error = 0x10, .cr2 = 0x5000}),
+		"execute of what is not mapped, address: 0000000000005000");
+	assert_string_equal(first_line((struct fault){.vector = VEC_PF, .error = 3, .cr2 = 0x5000}),
+			    "write to read-only memory, address: 0000000000005000");
+	assert_string_equal(first_line((struct fault){.vector = VEC_PF, .error = 1, .cr2 = 0x5000}),
+			    "forbidden access, address: 0000000000005000");
+	assert_string_equal(first_line((struct fault){.vector = VEC_PF, .error = 2, .cr2 = 0x1000}),
+			    "access to what is not mapped, address: 0000000000001000");
+	assert_string_equal(first_line((struct fault){.vector = VEC_PF, .error = 9, .cr2 = 0x5000}),
+			    "reserved bit in a page-table entry, address: 0000000000005000");
+	assert_string_equal(
+		first_line((struct fault){.vector = VEC_DF, .cr2 = 0x7ff8, .stack = "main"}),
+		"stack overflow: the main stack, address: 0000000000007ff8");
+	assert_string_equal(first_line((struct fault){.vector = VEC_DE}), "divide error");
+	assert_string_equal(first_line((struct fault){.vector = VEC_MC}), "machine check");
+}
+
+static void says_which_address_is_not_canonical(void **state)
+{
+	struct fault f = {.vector = VEC_GP, .has_address = true, .address = 0x1234567800000018};
+
+	(void)state;
+	assert_string_equal(first_line(f), "non-canonical address: 1234567800000018");
+	f.vector = VEC_SS;
+	assert_string_equal(first_line(f), "non-canonical address: 1234567800000018");
+	f.error = 0x50; /* then it is a selector's */
+	assert_string_equal(first_line(f), "stack-segment fault");
+	f.error = 0;
+	f.address = 0xffff800000000000;
+	assert_string_equal(first_line(f), "stack-segment fault");
+	f = (struct fault){.vector = VEC_GP, .address = 0x1234567800000018};
+	assert_string_equal(first_line(f), "general protection fault");
+	f.rip = 0x8000deadbeef0000;
+	assert_string_equal(first_line(f), "non-canonical address, execute of: 8000deadbeef0000");
+	assert_true(canonical(0x00007fffffffffff) && canonical(0xffff800000000000));
+	assert_false(canonical(0x0000800000000000) || canonical(0xffff7fffffffffff));
+}
+
+static const char *level(unsigned l, uint64_t va, uint64_t entry)
+{
+	return walk_words(l, va, entry, buf, sizeof(buf));
+}
+
+static void explains_page_walks(void **state)
+{
+	(void)state;
+	assert_string_equal(level(3, 8, 0), "PML4[0] 0000000000000000: not present");
+	assert_string_equal(level(3, 0xffff800000000000, 0x1063),
+			    "PML4[256] 0000000000001063: table, writable");
+	assert_string_equal(level(2, 0x40000000, 0x80000000400000e3),
+			    "PDPT[1] 80000000400000e3: 1 GiB page, writable, no execute");
+	assert_string_equal(level(1, 0x200000, 0xa1),
+			    "PD[1] 00000000000000a1: 2 MiB page, read-only");
+	assert_string_equal(level(0, 0x3000, 0x8000000000000017),
+			    "PT[3] 8000000000000017: 4 KiB page, writable, no execute, user, "
+			    "uncached");
+	assert_string_equal(level(0, 0x1ff000, 0x80), "PT[511] 0000000000000080: not present");
+	/* the bit means something else in the lowest table, and nothing in the highest */
+	assert_string_equal(level(0, 0, 0x81), "PT[0] 0000000000000081: 4 KiB page, read-only");
+	assert_string_equal(level(3, 0, 0x81), "PML4[0] 0000000000000081: table, read-only");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(says_what_in_one_line),
+		cmocka_unit_test(says_which_address_is_not_canonical),
+		cmocka_unit_test(explains_page_walks),
 		cmocka_unit_test(names_vectors),
 		cmocka_unit_test(explains_page_faults),
 		cmocka_unit_test(explains_selectors),

@@ -22,6 +22,22 @@ static void wrmsr(uint32_t msr, uint64_t v)
 		efer = v & efer_writable;
 }
 
+static bool faults; /* the MSRs are not there */
+
+bool rdmsr_safe(uint32_t msr, uint64_t *value)
+{
+	if (!faults)
+		*value = rdmsr(msr);
+	return !faults;
+}
+
+bool wrmsr_safe(uint32_t msr, uint64_t v)
+{
+	if (!faults)
+		wrmsr(msr, v);
+	return !faults;
+}
+
 static struct cpuid_regs cpuid(uint32_t leaf, uint32_t subleaf)
 {
 	(void)leaf;
@@ -94,9 +110,27 @@ static void test_efer_that_does_not_hold(void **state)
 	assert_non_null(strstr(why.text, "CPU 2 did not accept EFER.SVME"));
 }
 
+static void test_msrs_that_fault(void **state)
+{
+	struct cpu_features f = good();
+	struct reason why = {0};
+	struct hv_caps caps;
+
+	(void)state;
+	faults = true;
+	vm_cr = VM_CR_SVMDIS;
+	assert_int_equal(svm_probe(&f, 0, &caps, &why), 0);
+	efer = 0;
+	assert_int_equal(svm_cpu_on((struct hv_pages){0}, 3, &why), ERR_UNSUPPORTED);
+	assert_non_null(strstr(why.text, "EFER.SVME"));
+	faults = false;
+	vm_cr = 0;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_msrs_that_fault),
 		cmocka_unit_test(test_good),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_efer_that_does_not_hold),

@@ -55,24 +55,24 @@ test_vdev_SRC := $(VLAPIC_SRC) guests/vdev/vioapic.c guests/vdev/vpic.c guests/v
 	guests/vdev/vdev.c lib/reason.c
 
 UNIT_TESTS += test_log test_log_reset test_json_out test_uart_logic
-test_log_SRC := lib/log.c
-test_log_reset_SRC := lib/log.c
+test_log_SRC := lib/log.c lib/crc32.c
+test_log_reset_SRC := lib/log.c lib/crc32.c
 test_json_out_SRC := lib/json_out.c
 test_uart_logic_SRC := drivers/uart_logic.c lib/reason.c
 
 UNIT_TESTS += test_lineedit test_command test_terminal test_console
 TERMINAL_SRC := console/terminal.c console/sequence.c console/guest_lines.c console/lineedit.c console/out.c
 test_lineedit_SRC := console/lineedit.c console/out.c
-test_command_SRC := console/command.c console/out.c lib/reason.c lib/log.c
+test_command_SRC := console/command.c console/out.c lib/reason.c lib/log.c lib/crc32.c
 test_terminal_SRC := $(TERMINAL_SRC)
 test_console_SRC := sched/cpu_set.c console/console.c console/commands.c console/command.c console/cmd_guest.c \
 	console/cmd_host.c console/cmd_trace.c guests/exit_words.c guests/msr_names.c \
-	arch/x86/oops_words.c $(TERMINAL_SRC) drivers/uart_logic.c lib/log.c lib/json_out.c lib/reason.c
+	arch/x86/oops_words.c $(TERMINAL_SRC) drivers/uart_logic.c lib/log.c lib/crc32.c lib/json_out.c lib/reason.c
 
 UNIT_TESTS += test_gmem test_multiboot2 test_acpi_tables test_cmdline test_config test_load_linux \
 	test_load_multiboot
 test_gmem_SRC := mm/gmem.c
-test_multiboot2_SRC := boot/multiboot2.c lib/reason.c
+test_multiboot2_SRC := boot/multiboot2.c boot/smbios.c lib/reason.c
 test_acpi_tables_SRC := boot/acpi_tables.c lib/reason.c
 test_cmdline_SRC := boot/cmdline.c lib/reason.c
 test_config_SRC := sched/cpu_set.c guests/config.c guests/config_boot.c guests/config_guest.c guests/json.c \
@@ -113,6 +113,17 @@ UNIT_TESTS += test_string test_symbols test_oops_words
 test_string_SRC :=
 test_symbols_SRC := arch/x86/symbols.c
 test_oops_words_SRC := arch/x86/oops_words.c
+
+UNIT_TESTS += test_dump
+test_dump_SRC := console/dump_core.c console/dump_armour.c console/out.c lib/crc32.c
+test_dump_OBJ := $(LZ4_OBJS_HOST)
+
+UNIT_TESTS += test_extable test_smbios test_log_place test_backtrace test_fault_address
+test_backtrace_SRC := arch/x86/backtrace.c
+test_fault_address_SRC := arch/x86/fault_address.c
+test_log_place_SRC := boot/log_place.c
+test_smbios_SRC := boot/smbios.c lib/reason.c
+test_extable_SRC := arch/x86/extable.c
 
 UNIT_TESTS += test_slpt
 test_slpt_SRC := mm/slpt.c arch/x86/svm/npt.c arch/x86/vmx/ept.c

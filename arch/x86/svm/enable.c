@@ -3,21 +3,26 @@
  * volume 2, "Enabling SVM". Privileged.
  */
 #include "arch/x86/asm.h"
+#include "arch/x86/extable.h"
 #include "arch/x86/svm/svm.h"
 
 int svm_probe(const struct cpu_features *f, uint32_t cpu, struct hv_caps *caps, struct reason *why)
 {
+	uint64_t value; /* of VM_CR */
+
 	if (!f->virt_amd)
 		return refuse(why, ERR_UNSUPPORTED,
 			      "CPU %u has no AMD SVM: boot Skerry on a processor with AMD-V (in an "
 			      "emulator, choose a CPU model that has svm)",
 			      cpu);
-	if (rdmsr(MSR_VM_CR) & VM_CR_SVMDIS)
+	if (!rdmsr_safe(MSR_VM_CR, &value))
+		value = 0; /* a hypervisor below that has SVM, but not its switch */
+	if (value & VM_CR_SVMDIS)
 		return refuse(
 			why, ERR_UNSUPPORTED,
 			"SVM is switched off%s by the firmware on CPU %u: enable SVM (AMD-V) in "
 			"the firmware set-up",
-			rdmsr(MSR_VM_CR) & VM_CR_LOCK ? " and locked" : "", cpu);
+			value & VM_CR_LOCK ? " and locked" : "", cpu);
 	if (!(f->virt_amd_features & SVM_CPUID_NP))
 		return refuse(
 			why, ERR_UNSUPPORTED,
@@ -54,8 +59,7 @@ int svm_cpu_on(struct hv_pages pages, uint32_t cpu, struct reason *why)
 	struct svm_cpu *c = svm_cpu_of(pages.va);
 	struct cpuid_regs r = cpuid(0x8000000a, 0);
 
-	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SVME);
-	if (!(rdmsr(MSR_EFER) & EFER_SVME))
+	if (!wrmsr_safe(MSR_EFER, rdmsr(MSR_EFER) | EFER_SVME) || !(rdmsr(MSR_EFER) & EFER_SVME))
 		return refuse(why, ERR_UNSUPPORTED,
 			      "CPU %u did not accept EFER.SVME: SVM is not usable", cpu);
 	wrmsr(MSR_VM_HSAVE_PA, pages.pa.v + SVM_CPU_HSAVE_PAGE * PAGE_SIZE);
