@@ -391,8 +391,7 @@ void cmd_crash(const struct out *o, const struct args *a)
 		return;
 	if (!a->json) {
 		if (guest_crash(vm, crash_text_line, &to))
-			out_printf(o, "guest %s has not crashed since it was started\n",
-				   guest_name(vm));
+			out_printf(o, "guest %s has not crashed so far\n", guest_name(vm));
 		return;
 	}
 	json_init(&j, o->put, o->ctx);

@@ -1,5 +1,5 @@
 /*
- * What is kept of a guest that crashed, until it is started by the administrator or destroyed.
+ * What is kept of a guest that crashed, until it crashes again or is destroyed.
  */
 #ifndef GUESTS_CRASH_H
 #define GUESTS_CRASH_H

@@ -322,7 +322,6 @@ int vm_start(struct vm *vm, struct reason *why)
 	if (err)
 		return err;
 	boots_anew(vm);
-	forget_crash(vm);
 	err = boot(vm, why);
 	if (err && fresh)
 		free_resources(vm);

@@ -144,7 +144,7 @@ struct vm {
 	bool has_status;                         /* [b] it ended by the debug-exit port */
 	uint32_t status;                         /* [b] */
 	struct reason reason;                    /* [b] why it stands still */
-	struct crash_record crash[VM_MAX_VCPUS]; /* [b] until it is started or destroyed */
+	struct crash_record crash[VM_MAX_VCPUS]; /* [b] until it is destroyed */
 	uint64_t resets;                         /* [b] */
 	struct quota quota;                      /* [b] */
 	struct restart_policy restart;           /* [b] */

@@ -287,7 +287,7 @@ def test_early_panic_obeys_the_command_line(boot, console, said):
 # ---- a guest's own end ----
 
 def test_crash_record_of_a_guest(boot):
-    """It is kept until the guest is started anew or destroyed."""
+    """It is kept until the guest is destroyed, also when it runs again."""
     guests = os.path.join(skerry.BUILD, "guests")
     machine = boot(skerry.config(skerry.multiboot("one", "triple_fault.elf", autostart=False),
                                  when_idle="shell"),

@@ -1206,7 +1206,7 @@ static void shows_a_guests_crash(void **state)
 	(void)state;
 	start();
 	type("crash web\r");
-	assert_non_null(strstr(screen, "guest web has not crashed since it was started\r\n"));
+	assert_non_null(strstr(screen, "guest web has not crashed so far\r\n"));
 	type("crash web --json\r");
 	assert_non_null(strstr(screen, "{\"name\":\"web\",\"lines\":[]}\r\n"));
 	web->v.has_crash = true;
