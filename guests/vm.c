@@ -356,6 +356,7 @@ int vm_stop(struct vm *vm, struct reason *why)
 static void cannot_boot(struct vm *vm, const struct reason *why)
 {
 	vm->state = VM_CRASHED;
+	vm->has_status = false;
 	vm->reason = *why;
 	vms_verdict.failed++;
 }
@@ -383,6 +384,7 @@ int vm_destroy(struct vm *vm, struct reason *why)
 	timer_cancel(&vm->restart_timer);
 	free_resources(vm);
 	vm->state = VM_CREATED;
+	vm->has_status = false;
 	vm->reason.text[0] = 0;
 	return 0;
 }

@@ -296,3 +296,18 @@ def test_exit_status_of_several_guests(boot, guests, status):
                                     **more} for n, (image, more) in enumerate(guests))),
                    files(*(image for image, _ in guests)))
     assert machine.wait() == status
+
+
+def test_a_status_ends_with_the_run(boot):
+    """A guest that was destroyed has no status any more, as it has no reason."""
+    machine = boot(skerry.config(answer("fails"), when_idle="shell"), files())
+    machine.prompt()
+    tell(machine, "fails", "f")
+    machine.expect_text("guest fails stopped: it ended with status 7")
+    machine.prompt()
+    assert machine.json("info fails")["status"] == 7
+    machine.command("destroy fails")
+    info = machine.json("info fails")
+    assert (info["state"], info["status"], info["reason"]) == ("created", None, "")
+    machine.sendline("poweroff")
+    assert machine.wait() == "guest failed"
