@@ -94,6 +94,8 @@ GUESTS_SRC := guests/config.c \
 	guests/pvclock.c \
 	guests/restart.c \
 	guests/serial.c \
+	guests/task_switch.c \
+	guests/task_switch_exit.c \
 	guests/vcpu.c \
 	guests/vm.c \
 	guests/vm_clock.c \
@@ -474,6 +476,21 @@ $(BUILD)/guests/%.elf: $(BUILD)/guests/%.o
 
 $(BUILD)/guests/pvh.elf $(BUILD)/guests/pvh64.elf: GUEST_LD := tests/guests/pvh.ld
 $(BUILD)/guests/pvh64.elf: GUEST_ELF := elf_x86_64
+
+# In 64-bit mode with addresses of data as 64-bit code has them, which only ELF64 can express; the
+# loader is given the 32-bit kind.
+$(BUILD)/guests/large_state.o: tests/guests/large_state.S $(TINY_DEPS)
+	@mkdir -p $(@D)
+	$(call say,AS)
+	$(Q)gcc -m64 -DLONG -c -o $@ $<
+
+$(BUILD)/guests/large_state.elf64: $(BUILD)/guests/large_state.o tests/guests/guest.ld
+	$(call say,LD)
+	$(Q)$(LD) -m elf_x86_64 -z max-page-size=4096 --fatal-warnings -T tests/guests/guest.ld -o $@ $<
+
+$(BUILD)/guests/large_state.elf: $(BUILD)/guests/large_state.elf64
+	$(call say,OBJCOPY)
+	$(Q)objcopy -O elf32-i386 $< $@
 
 # A list of symbols for `trace`.
 $(BUILD)/guests/%.map: $(BUILD)/guests/%.elf

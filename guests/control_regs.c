@@ -17,7 +17,7 @@
 
 /* PAE paging keeps its four uppermost entries in the processor. False: #GP, because one is
  * malformed. */
-static bool load_pdptes(struct vcpu *v)
+bool vcpu_load_pdptes(struct vcpu *v)
 {
 	uint64_t reserved = PDPTE_RESERVED | ~(BIT(v->hv.phys_bits) - 1);
 	uint64_t pdptes[4];
@@ -62,7 +62,7 @@ static bool write_cr0(struct vcpu *v, uint64_t value)
 	if ((changed & CR0_PG) && !paging_legal(v, value & CR0_PG))
 		return false;
 	if ((value & CR0_PG) && !(efer & EFER_LME) && (hv->get_cr(&v->hv, 4) & CR4_PAE) &&
-	    (changed & (CR0_PG | CR0_CD | CR0_NW)) && !load_pdptes(v))
+	    (changed & (CR0_PG | CR0_CD | CR0_NW)) && !vcpu_load_pdptes(v))
 		return false;
 	hv->set_cr(&v->hv, 0, value);
 	if ((changed & CR0_PG) && (efer & EFER_LME))
@@ -85,7 +85,7 @@ static bool write_cr4(struct vcpu *v, uint64_t value)
 	if ((value & ~old & CR4_PCIDE) && !(long_mode && !(hv->get_cr(&v->hv, 3) & 0xfff)))
 		return false;
 	if ((hv->get_cr(&v->hv, 0) & CR0_PG) && (value & CR4_PAE) && !long_mode &&
-	    (changed & (CR4_PGE | CR4_PSE | CR4_PAE | CR4_SMEP)) && !load_pdptes(v))
+	    (changed & (CR4_PGE | CR4_PSE | CR4_PAE | CR4_SMEP)) && !vcpu_load_pdptes(v))
 		return false;
 	hv->set_cr(&v->hv, 4, value);
 	if (changed & (CR4_PGE | CR4_PAE | CR4_PSE | CR4_PCIDE | CR4_SMEP | CR4_PKE))

@@ -53,8 +53,10 @@
 #define EXT7_EDX_ALLOW B(8) /* invariant TSC */
 #define EXT8_EBX_ALLOW (B(0) /* CLZERO */ | B(12) /* IBPB */)
 
-#define XSTATE_COMPACTION B(1) /* leaf 0Dh, subleaf 1, EAX: XSAVEC */
-#define XSTATE_ALIGNED    B(1) /* of a component, ECX: at 64 bytes in the compacted format */
+/* Leaf 0Dh: EAX of subleaf 1, and ECX of a component's. */
+#define XSTATE_XSAVEC  B(1)
+#define XSTATE_XSAVES  B(3)
+#define XSTATE_ALIGNED B(1) /* to 64 bytes, in the compacted format */
 
 /* KVM's paravirtual leaves: CLOCKSOURCE2, a stable TSC, and no delay wanted after port accesses. */
 #define PV_FEATURES_EAX (B(1) | B(3) | B(24))
@@ -108,19 +110,24 @@ static void extended_leaves(struct cpu_model *m, struct cpuid_regs (*cpuid)(uint
 
 /* Components go in groups: a later part of AVX-512 without the others is not legal in XCR0. */
 static void xstate_leaves(struct cpu_model *m, struct cpuid_regs (*cpuid)(uint32_t, uint32_t),
-			  uint64_t host_xcr0)
+			  uint64_t host_xcr0, bool xsaves)
 {
 	if (!(m->basic[1].ecx & B(26)) || m->max_basic < 0xd || !host_xcr0)
 		return;
 	m->xcr0 = host_xcr0;
 	m->xstate[0] =
 		(struct cpuid_regs){.eax = (uint32_t)m->xcr0, .edx = (uint32_t)(m->xcr0 >> 32)};
-	/* not XSAVES: no supervisor component is offered, and VMX has a control for it */
-	m->xstate[1].eax =
-		cpuid(0xd, 1).eax & (B(0) /* XSAVEOPT */ | XSTATE_COMPACTION | B(2) /* XGETBV 1 */);
+	/* Not XFD. ECX and EDX stay 0: no supervisor component. */
+	m->xstate[1].eax = cpuid(0xd, 1).eax & (B(0) /* XSAVEOPT */ | XSTATE_XSAVEC |
+						B(2) /* XGETBV 1 */ | XSTATE_XSAVES);
+	if (!xsaves)
+		m->xstate[1].eax &= ~XSTATE_XSAVES;
 	for (uint32_t i = 2; i < CPU_MODEL_XSTATE_LEAVES - 1; i++) {
-		if (m->xcr0 & BIT(i))
-			m->xstate[i] = cpuid(0xd, i);
+		if (!(m->xcr0 & BIT(i)))
+			continue;
+		m->xstate[i] = cpuid(0xd, i);
+		m->xstate[i].ecx &= XSTATE_ALIGNED;
+		m->xstate[i].edx = 0;
 	}
 	m->xstate[0].ecx = cpu_model_xsave_size(m, m->xcr0);
 }
@@ -186,12 +193,12 @@ static uint64_t allowed_cr4(const struct cpu_model *m)
 
 void cpu_model_init(struct cpu_model *m,
 		    struct cpuid_regs (*cpuid)(uint32_t leaf, uint32_t subleaf), uint64_t host_xcr0,
-		    uint64_t tsc_hz)
+		    bool xsaves, uint64_t tsc_hz)
 {
 	*m = (struct cpu_model){0};
 	basic_leaves(m, cpuid);
 	extended_leaves(m, cpuid);
-	xstate_leaves(m, cpuid, host_xcr0);
+	xstate_leaves(m, cpuid, host_xcr0, xsaves);
 	drop_without_state(m);
 	m->cr4 = allowed_cr4(m);
 	m->efer = EFER_SCE | EFER_LME | EFER_LMA;
@@ -202,6 +209,7 @@ void cpu_model_init(struct cpu_model *m,
 	m->tsc_khz = (uint32_t)(tsc_hz / 1000);
 	m->phys_bits = m->max_extended >= 0x80000008 ? (uint8_t)m->extended[8].eax : 36;
 	m->has_rdtscp = (m->extended[1].edx & B(27)) || (m->basic[7].ecx & B(22));
+	m->has_xsaves = m->xstate[1].eax & XSTATE_XSAVES;
 	m->has_ibpb = m->extended[8].ebx & B(12);
 }
 
@@ -216,9 +224,7 @@ uint32_t cpu_model_xsave_size(const struct cpu_model *m, uint64_t xcr0)
 	return size;
 }
 
-/* The same in the compacted format, where components that are off take no room (Intel SDM volume 1,
- * "Extended Region of an XSAVE Area"). */
-static uint32_t compacted_size(const struct cpu_model *m, uint64_t xcr0)
+uint32_t cpu_model_xsavec_size(const struct cpu_model *m, uint64_t xcr0)
 {
 	uint32_t size = 512 + 64;
 
@@ -226,7 +232,7 @@ static uint32_t compacted_size(const struct cpu_model *m, uint64_t xcr0)
 		if (!(xcr0 & m->xcr0 & BIT(i)))
 			continue;
 		if (m->xstate[i].ecx & XSTATE_ALIGNED)
-			size = ALIGN_UP(size, 64u);
+			size = (size + 63) & ~63u;
 		size += m->xstate[i].eax;
 	}
 	return size;
@@ -292,8 +298,9 @@ static struct cpuid_regs basic(const struct cpu_model *m, uint32_t leaf, uint32_
 		r = m->xstate[subleaf];
 		if (subleaf == 0 && m->xcr0)
 			r.ebx = cpu_model_xsave_size(m, d->xcr0);
-		else if (subleaf == 1 && (r.eax & XSTATE_COMPACTION))
-			r.ebx = compacted_size(m, d->xcr0);
+		/* IA32_XSS is 0 */
+		if (subleaf == 1 && (r.eax & (XSTATE_XSAVEC | XSTATE_XSAVES)))
+			r.ebx = cpu_model_xsavec_size(m, d->xcr0);
 		return r;
 	default:
 		return r;

@@ -26,13 +26,14 @@ struct cpu_model {
 	uint8_t phys_bits;
 	bool has_rdtscp; /* and so TSC_AUX */
 	bool has_ibpb;
+	bool has_xsaves; /* and so IA32_XSS, which stays 0 */
 };
 
 /* Makes the model from the host's CPUID (as `cpuid` answers), what the hypervisor can switch
- * (`host_xcr0`), and the TSC's frequency. */
+ * (`host_xcr0`, and whether `xsaves` can be let through), and the TSC's frequency. */
 void cpu_model_init(struct cpu_model *m,
 		    struct cpuid_regs (*cpuid)(uint32_t leaf, uint32_t subleaf), uint64_t host_xcr0,
-		    uint64_t tsc_hz);
+		    bool xsaves, uint64_t tsc_hz);
 
 /* What a vCPU's own state adds to its CPUID. */
 struct cpuid_dynamic {
@@ -62,5 +63,7 @@ static inline const struct cpuid_regs *cpu_model_fixed(const struct cpu_model *m
 
 /* Bytes of the XSAVE area (standard format) for the components `xcr0`. */
 uint32_t cpu_model_xsave_size(const struct cpu_model *m, uint64_t xcr0);
+/* The same in the compacted format. */
+uint32_t cpu_model_xsavec_size(const struct cpu_model *m, uint64_t xcr0);
 
 #endif

@@ -34,6 +34,7 @@
  *   xsetbv            index                             what is written
  *   hypercall                                           RAX: its number
  *   exception         vector      EXIT_EXCEPTION_ERROR  error code
+ *   task-switch       selector    enum task_switch_source
  *   refused                       EXIT_REFUSED_GP
  *   entry-failed, unknown                               the hardware's own code
  *

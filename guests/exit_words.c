@@ -37,6 +37,18 @@ static const char *access_name(const struct exit_record *e)
 	return e->flags & ACCESS_WRITE ? "write" : "read";
 }
 
+static const char *task_switch_way(const struct exit_record *e)
+{
+	static const char *const ways[] = {
+		[TASK_SWITCH_CALL] = "call",
+		[TASK_SWITCH_IRET] = "iret",
+		[TASK_SWITCH_JMP] = "jmp",
+		[TASK_SWITCH_GATE] = "task gate",
+	};
+
+	return ways[e->flags & 3];
+}
+
 static const char *msr_words(const struct exit_record *e, char *buf, size_t size)
 {
 	const char *name = msr_name(e->number);
@@ -83,6 +95,9 @@ const char *exit_words(const struct exit_record *e, char *buf, size_t size)
 				 (ull)e->value);
 		else
 			snprintf(buf, size, "%s", trap_name(e->number));
+		break;
+	case EXIT_TASK_SWITCH:
+		snprintf(buf, size, "%s to TSS 0x%x", task_switch_way(e), e->number);
 		break;
 	case EXIT_REFUSED:
 		snprintf(buf, size, "%s", e->flags & EXIT_REFUSED_GP ? "#GP" : "#UD");
@@ -169,6 +184,10 @@ void exit_json(const struct exit_record *e, struct json_out *j)
 		json_string(j, "name", trap_name(e->number));
 		if (e->flags & EXIT_EXCEPTION_ERROR)
 			json_hex(j, "error", e->value);
+		break;
+	case EXIT_TASK_SWITCH:
+		json_string(j, "by", task_switch_way(e));
+		json_hex(j, "selector", e->number);
 		break;
 	case EXIT_REFUSED:
 		json_string(j, "answer", e->flags & EXIT_REFUSED_GP ? "#GP" : "#UD");

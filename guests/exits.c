@@ -43,6 +43,10 @@ static void record_other(struct vcpu *v, const struct vm_exit *exit)
 		e->flags = exit->exception.has_error ? EXIT_EXCEPTION_ERROR : 0;
 		e->value = exit->exception.error;
 		break;
+	case EXIT_TASK_SWITCH:
+		e->number = exit->task_switch.selector;
+		e->flags = exit->task_switch.source;
+		break;
 	case EXIT_REFUSED:
 		e->flags = exit->refused.protection ? EXIT_REFUSED_GP : 0;
 		break;
@@ -643,6 +647,9 @@ static __noinline enum run_outcome handle_other(struct vcpu *v, const struct vm_
 			inject_gp(v);
 		else
 			inject_ud(v);
+		return RUN_CONTINUE;
+	case EXIT_TASK_SWITCH:
+		vcpu_task_switch(v, exit);
 		return RUN_CONTINUE;
 	case EXIT_SHUTDOWN:
 		vm_end(v->vm, VM_END_CRASH, 0, "it ran into a triple fault at RIP 0x%llx",

@@ -29,6 +29,7 @@
 #define MSR_PAT            0x277u
 #define MSR_MTRR_DEF       0x2ffu
 #define MSR_TSC_DEADLINE   0x6e0u
+#define MSR_XSS            0xda0u
 #define MSR_X2APIC_FIRST   0x800u
 #define MSR_X2APIC_LAST    0x8ffu
 #define MSR_EFER           0xc0000080u
@@ -208,6 +209,9 @@ bool vcpu_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *value)
 	case MSR_TSC_AUX:
 		*value = v->tsc_aux;
 		return v->vm->model.has_rdtscp;
+	case MSR_XSS: /* no supervisor component is offered */
+		*value = 0;
+		return v->vm->model.has_xsaves;
 	case MSR_MTRR_CAP:
 		*value = MTRR_CAP_VALUE;
 		return true;
@@ -271,6 +275,8 @@ bool vcpu_wrmsr(struct vcpu *v, uint32_t msr, uint64_t value)
 		v->tsc_aux = value;
 		wrmsr(MSR_TSC_AUX, value); /* it is loaded */
 		return true;
+	case MSR_XSS:
+		return v->vm->model.has_xsaves && value == 0;
 	case MSR_KVM_SYSTEM_TIME:
 		return write_pv_time(v, value);
 	case MSR_KVM_WALL_CLOCK:

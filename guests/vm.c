@@ -94,7 +94,8 @@ int vms_init(const struct config *config, struct reason *why)
 		vm->state = VM_CREATED;
 		timer_init(&vm->restart_timer, restart_timer_fired);
 		vm->clock_frozen = 0;
-		cpu_model_init(&vm->model, cpuid, this_cpu()->features.xcr0_supported, tsc_hz);
+		cpu_model_init(&vm->model, cpuid, this_cpu()->features.xcr0_supported,
+			       hv_caps.xsaves, tsc_hz);
 		vm_wire(vm);
 		*link = vm;
 		link = &vm->next;

@@ -289,6 +289,13 @@ bool vcpu_pass_halt(struct vcpu *v);
  * is to be moved over. */
 bool vcpu_write_control_reg(struct vcpu *v, const struct vm_exit *exit, unsigned *length);
 
+/* Gives the processor the four upper entries of PAE paging from memory. False: #GP, because one is
+ * malformed. */
+bool vcpu_load_pdptes(struct vcpu *v);
+
+/* A hardware task switch (task_switch_exit.c). */
+void vcpu_task_switch(struct vcpu *v, const struct vm_exit *exit);
+
 /* How long the vCPU was on a core so far, in TSC ticks. Any core may ask. */
 uint64_t vcpu_run_ticks(const struct vcpu *v);
 

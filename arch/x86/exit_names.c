@@ -20,6 +20,7 @@ static const char *const names[EXIT_KIND_COUNT] = {
 	[EXIT_APIC_IPI] = "apic-ipi",
 	[EXIT_EOI] = "eoi",
 	[EXIT_CACHE] = "cache",
+	[EXIT_TASK_SWITCH] = "task-switch",
 	[EXIT_REFUSED] = "refused-instruction",
 	[EXIT_SHUTDOWN] = "shutdown",
 	[EXIT_INIT] = "init",

@@ -195,6 +195,7 @@ static void read_xsave(struct cpu_features *f, cpuid_fn *cpuid)
 			f->xsave_size = MAX(f->xsave_size, ends[i]);
 
 	r = cpuid(0xd, 1);
+	f->xsaves = bit(r.eax, 3);
 }
 
 void features_read(struct cpu_features *out, cpuid_fn *cpuid)
@@ -237,6 +238,8 @@ const char *features_missing(const struct cpu_features *boot, const struct cpu_f
 		return "the TSC-deadline timer";
 	if (boot->xsave && !other->xsave)
 		return "XSAVE";
+	if (boot->xsaves && !other->xsaves)
+		return "XSAVES";
 	if (boot->xcr0_supported & ~other->xcr0_supported)
 		return "a part of the extended register state (XCR0)";
 	if (boot->xsave_size != other->xsave_size)

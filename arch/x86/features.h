@@ -36,7 +36,7 @@ struct cpu_features {
 	uint32_t apic_id; /* of the core that executed CPUID: 32 bits with leaf 0Bh */
 	uint8_t phys_bits;
 	bool x2apic, tsc_deadline, invariant_tsc, page_1g, nx, smep, smap, umip;
-	bool xsave, rdtscp, rdrand, pku;
+	bool xsave, xsaves, rdtscp, rdrand, pku;
 	bool fpu_error_ptr; /* XSAVE and XRSTOR always move the x87 error pointers */
 	bool ibpb, auto_ibrs, md_clear, l1d_flush;
 	bool arch_capabilities;  /* MSR IA32_ARCH_CAPABILITIES is there */

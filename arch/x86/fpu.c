@@ -18,6 +18,9 @@
 #define CR4_OSXSAVE    BIT(18)
 #define CR4_PKE        BIT(22)
 
+/* Which supervisor components XSAVES keeps. */
+#define MSR_XSS 0xda0u
+
 #define FCW_INITIAL   0x37f
 #define MXCSR_INITIAL 0x1f80
 #define FCW_OFFSET    0
@@ -43,6 +46,9 @@ void fpu_init_host_this_cpu(void)
 	write_cr4(cr4);
 	if (host_xcr0)
 		xsetbv(0, host_xcr0);
+	/* of every guest, too, which may have no other value */
+	if (f->xsaves)
+		wrmsr(MSR_XSS, 0);
 }
 
 struct fpu_area *fpu_area_alloc(void)

@@ -38,6 +38,7 @@ enum exit_kind {
 	EXIT_APIC_IPI,
 	EXIT_EOI,
 	EXIT_CACHE,        /* INVD, WBINVD */
+	EXIT_TASK_SWITCH,  /* a hardware task switch, which the processor left undone */
 	EXIT_REFUSED,      /* an instruction that the guest does not have: #UD or #GP */
 	EXIT_SHUTDOWN,     /* triple fault */
 	EXIT_INIT,         /* an INIT signal of the host: ignored */
@@ -67,6 +68,14 @@ struct io_access {
 	uint16_t port;
 	uint8_t size;  /* 1, 2, 4 */
 	uint8_t flags; /* enum io_flags */
+};
+
+/* What led to a task switch. */
+enum task_switch_source {
+	TASK_SWITCH_CALL,
+	TASK_SWITCH_IRET,
+	TASK_SWITCH_JMP,
+	TASK_SWITCH_GATE, /* a task gate of the IDT */
 };
 
 struct vm_exit {
@@ -104,6 +113,12 @@ struct vm_exit {
 		struct {
 			bool protection; /* #GP, else #UD */
 		} refused;
+		/* `insn_len` is 0 if it is for an event from outside the program, which then is
+		 * `interrupted`; else that is EVENT_NONE */
+		struct {
+			uint16_t selector;
+			uint8_t source; /* enum task_switch_source */
+		} task_switch;
 	};
 	/* as the hardware put it, for messages; not filled for the frequent kinds, which say the
 	 * same */
@@ -187,6 +202,7 @@ struct hv_caps {
 	bool huge_pages;   /* 1 GiB second-level pages */
 	bool keeps_pdptes; /* the processor keeps PAE's upper entries: set_pdptes has an effect */
 	bool nmi_window;   /* nmi_window_wanted is exact: no need to look for other exits */
+	bool xsaves;       /* guests may be offered XSAVES and XRSTORS */
 	uint32_t asids;
 	uint64_t bits; /* every optional feature as one word, to compare cores */
 };

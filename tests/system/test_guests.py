@@ -31,11 +31,11 @@ def test_tiny_guest(boot, name, ending, status):
 # Guests that check things themselves: the status is the number of the first check that failed.
 @pytest.mark.parametrize("name", [
     "privileged", "lapic_timer", "sti_hlt", "debug_traps", "xstate", "pic_pit", "msrs", "nmi", "memory",
-    "ioapic_rtc", "pci", "cr8", "fw_cfg", "hpet",
+    "ioapic_rtc", "pci", "cr8", "fw_cfg", "hpet", "task_switch",
 ])
 def test_checks(boot, platform, name):
     # What the hypervisor leaves to the processor, an emulator may not check.
-    strict = name == "msrs" and platform.name != "qemu-svm"
+    strict = name in ("msrs", "task_switch") and platform.name != "qemu-svm"
     # The second core runs the guest: there the console's own work ends none of its turns.
     machine = boot(skerry.config(tiny(name, serial="console",
                                       cmdline="strict" if strict else None)),

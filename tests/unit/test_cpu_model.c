@@ -34,10 +34,12 @@ static bool is_zero(struct cpuid_regs r)
 	return !(r.eax | r.ebx | r.ecx | r.edx);
 }
 
+static bool xsaves; /* the back end can let it through */
+
 static void make(uint64_t xcr0)
 {
 	memset(&m, 0x5a, sizeof(m));
-	cpu_model_init(&m, table_cpuid, xcr0, 2999999999);
+	cpu_model_init(&m, table_cpuid, xcr0, xsaves, 2999999999);
 }
 
 /* ---- features by name ---- */
@@ -294,6 +296,58 @@ static void test_xsave(void **state)
 	assert_int_equal(cpu_model_xsave_size(&m, BIT(17) | BIT(18)), 576);
 }
 
+/* XSAVES with no supervisor component, and the sizes of the compacted format. */
+static void test_xsaves(void **state)
+{
+	static const struct {
+		uint64_t xcr0;
+		uint32_t size;
+	} compacted[] = {
+		{1, 576},
+		{3, 576},
+		{7, 576 + 0x100},
+		{0x203, 576 + 8},
+		{0x207, 576 + 0x100 + 8},
+		{0xe7, 576 + 0x100 + 0x40 + 0x200 + 0x400},
+		{0x2e7, 576 + 0x100 + 0x40 + 0x200 + 0x400 + 8},
+		{UINT64_MAX, 576 + 0x100 + 0x40 + 0x200 + 0x400 + 8},
+	};
+
+	(void)state;
+	use(intel_server);
+	make(XCR0_KNOWN);
+	assert_false(m.has_xsaves); /* VMX cannot enable it */
+	xsaves = true;
+	make(XCR0_KNOWN);
+	assert_true(m.has_xsaves);
+	assert_int_equal(ask(0xd, 1).eax, 0xf);
+	assert_int_equal(ask(0xd, 1).ecx | ask(0xd, 1).edx, 0); /* 0x1900 on the host */
+	for (unsigned i = 0; i < ARRAY_SIZE(compacted); i++) {
+		struct cpuid_dynamic d = {.xcr0 = compacted[i].xcr0};
+
+		assert_int_equal(ask_with(0xd, 1, d).ebx, compacted[i].size);
+	}
+	/* a component's alignment counts, and is shown; that it faults on first use is not */
+	row(0xd, 9)->ecx = 6;
+	row(0xd, 9)->edx = 1;
+	row(0xd, 2)->eax = 0x108;
+	make(XCR0_KNOWN);
+	assert_int_equal(ask(0xd, 9).ecx, 2);
+	assert_int_equal(ask(0xd, 9).edx, 0);
+	assert_int_equal(ask_with(0xd, 1, (struct cpuid_dynamic){.xcr0 = 0x207}).ebx,
+			 576 + 0x140 + 8);
+	/* the host has it not, or has no state to keep by it */
+	row(0xd, 1)->eax = 5;
+	make(XCR0_KNOWN);
+	assert_false(m.has_xsaves);
+	assert_int_equal(ask(0xd, 1).ebx, 0);
+	row(0xd, 1)->eax = 0xf;
+	make(0);
+	assert_false(m.has_xsaves);
+	assert_true(is_zero(ask(0xd, 1)));
+	xsaves = false;
+}
+
 /* No extended state: no XSAVE, in no way. */
 static void test_no_xsave(void **state)
 {
@@ -446,7 +500,7 @@ static void test_everything(void **state)
 {
 	(void)state;
 	memset(&m, 0x5a, sizeof(m));
-	cpu_model_init(&m, all_ones, XCR0_KNOWN, NS_PER_S);
+	cpu_model_init(&m, all_ones, XCR0_KNOWN, xsaves, NS_PER_S);
 	check_always();
 	assert_int_equal(m.max_basic, 0xd);
 	assert_int_equal(m.max_extended, 0x80000008);
@@ -479,7 +533,7 @@ static void test_nothing(void **state)
 {
 	(void)state;
 	memset(&m, 0x5a, sizeof(m));
-	cpu_model_init(&m, nothing, 0, 0);
+	cpu_model_init(&m, nothing, 0, xsaves, 0);
 	assert_int_equal(m.max_basic, 0);
 	assert_true(is_zero(ask(0x80000000, 0)));
 	assert_true(is_zero(ask(0x80000001, 0)));
@@ -519,7 +573,7 @@ static void test_random_hosts(void **state)
 	for (seed = 1; seed < 3000; seed++) {
 		uint64_t xcr0 = mix(seed) & XCR0_KNOWN;
 
-		cpu_model_init(&m, any, xcr0, NS_PER_S);
+		cpu_model_init(&m, any, xcr0, xsaves, NS_PER_S);
 		for (unsigned i = 0; i < ARRAY_SIZE(hidden); i++)
 			assert_false(has(hidden[i]));
 		/* nothing is shown that neither the host has nor Skerry provides */
@@ -544,10 +598,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_epyc),         cmocka_unit_test(test_max),
 		cmocka_unit_test(test_intel),        cmocka_unit_test(test_xsave),
-		cmocka_unit_test(test_no_xsave),     cmocka_unit_test(test_dynamic_bits),
-		cmocka_unit_test(test_topology),     cmocka_unit_test(test_paravirtual),
-		cmocka_unit_test(test_fixed_leaves), cmocka_unit_test(test_everything),
-		cmocka_unit_test(test_nothing),      cmocka_unit_test(test_random_hosts),
+		cmocka_unit_test(test_xsaves),       cmocka_unit_test(test_no_xsave),
+		cmocka_unit_test(test_dynamic_bits), cmocka_unit_test(test_topology),
+		cmocka_unit_test(test_paravirtual),  cmocka_unit_test(test_fixed_leaves),
+		cmocka_unit_test(test_everything),   cmocka_unit_test(test_nothing),
+		cmocka_unit_test(test_random_hosts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -103,6 +103,10 @@ static void the_others(void **state)
 	expect(E(EXIT_CONTROL_REG, .number = 0), "read CR0", "\"register\":0,\"write\":false");
 	expect(E(EXIT_XSETBV, .value = 7), "XCR0: 0x7", "\"register\":0,\"value\":\"0x7\"");
 	expect(E(EXIT_HYPERCALL, .value = 42), "number 0x2a", "\"number\":\"0x2a\"");
+	expect(E(EXIT_TASK_SWITCH, .number = 0x28, .flags = TASK_SWITCH_CALL), "call to TSS 0x28",
+	       "\"by\":\"call\",\"selector\":\"0x28\"");
+	expect(E(EXIT_TASK_SWITCH, .number = 0x8, .flags = TASK_SWITCH_GATE),
+	       "task gate to TSS 0x8", "\"by\":\"task gate\",\"selector\":\"0x8\"");
 	expect(E(EXIT_EXCEPTION, .number = 1), "debug exception",
 	       "\"vector\":1,\"name\":\"debug exception\"");
 	expect(E(EXIT_EXCEPTION, .number = 17, .flags = EXIT_EXCEPTION_ERROR),

@@ -217,6 +217,7 @@ static void what_a_second_core_must_have(void **state)
 	missing(other.x2apic = false);
 	missing(other.tsc_deadline = false);
 	missing(other.xsave = false);
+	missing(other.xsaves = false);
 	missing(other.xcr0_supported &= ~(uint64_t)XCR0_PKRU);
 	missing(other.xsave_size += 64);
 	missing(other.phys_bits--);

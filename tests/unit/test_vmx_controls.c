@@ -226,6 +226,16 @@ static void instructions(void **state)
 	assert_false(out.secondary & (SECONDARY_RDTSCP | SECONDARY_INVPCID));
 	c.rdtscp = true;
 	assert_lacks("RDTSCP");
+	/* XSAVES is let through where the CPU has it and VMX can, and nobody is refused without */
+	setup(NULL);
+	assert_int_equal(choose(), 0);
+	assert_false(out.secondary & SECONDARY_XSAVES);
+	c.xsaves = true;
+	assert_int_equal(choose(), 0);
+	assert_true(out.secondary & SECONDARY_XSAVES);
+	c.secondary &= ~((uint64_t)SECONDARY_XSAVES << 32);
+	assert_int_equal(choose(), 0);
+	assert_false(out.secondary & SECONDARY_XSAVES);
 }
 
 static void ept_and_vpid(void **state)

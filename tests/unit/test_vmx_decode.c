@@ -21,14 +21,15 @@ static void every_reason(void **state)
 	static const struct {
 		uint8_t reason, kind;
 	} others[] = {
-		{0, EXIT_EXCEPTION},     {1, EXIT_HOST_EVENT},    {2, EXIT_SHUTDOWN},
-		{3, EXIT_INIT},          {4, EXIT_INIT},          {7, EXIT_WINDOW},
-		{8, EXIT_WINDOW},        {10, EXIT_CPUID},        {12, EXIT_HALT},
-		{13, EXIT_CACHE},        {18, EXIT_HYPERCALL},    {28, EXIT_CONTROL_REG},
-		{30, EXIT_IO},           {31, EXIT_MSR},          {32, EXIT_MSR},
-		{33, EXIT_ENTRY_FAILED}, {34, EXIT_ENTRY_FAILED}, {40, EXIT_PAUSE},
-		{41, EXIT_ENTRY_FAILED}, {43, EXIT_WINDOW},       {48, EXIT_MEMORY},
-		{52, EXIT_HOST_EVENT},   {54, EXIT_CACHE},        {55, EXIT_XSETBV},
+		{0, EXIT_EXCEPTION},    {1, EXIT_HOST_EVENT},    {2, EXIT_SHUTDOWN},
+		{3, EXIT_INIT},         {4, EXIT_INIT},          {7, EXIT_WINDOW},
+		{8, EXIT_WINDOW},       {9, EXIT_TASK_SWITCH},   {10, EXIT_CPUID},
+		{12, EXIT_HALT},        {13, EXIT_CACHE},        {18, EXIT_HYPERCALL},
+		{28, EXIT_CONTROL_REG}, {30, EXIT_IO},           {31, EXIT_MSR},
+		{32, EXIT_MSR},         {33, EXIT_ENTRY_FAILED}, {34, EXIT_ENTRY_FAILED},
+		{40, EXIT_PAUSE},       {41, EXIT_ENTRY_FAILED}, {43, EXIT_WINDOW},
+		{48, EXIT_MEMORY},      {52, EXIT_HOST_EVENT},   {54, EXIT_CACHE},
+		{55, EXIT_XSETBV},
 	};
 
 	(void)state;

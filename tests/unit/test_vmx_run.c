@@ -606,9 +606,33 @@ static void test_other_exits(void **state)
 	assert_int_equal(e.insn_len, 1);
 	exit_with(REASON_TRIPLE_FAULT, 0);
 	assert_int_equal(e.kind, EXIT_SHUTDOWN);
-	exit_with(REASON_TASK_SWITCH, 0);
+	/* the processor says where to, by what, and of an event from outside no length */
+	with(VMCS_EXIT_INSN_LEN, 7);
+	memset(&e, 0x5a, sizeof(e));
+	exit_with(REASON_TASK_SWITCH, 0x80000028);
+	assert_int_equal(e.kind, EXIT_TASK_SWITCH);
+	assert_int_equal(e.task_switch.selector, 0x28);
+	assert_int_equal(e.task_switch.source, TASK_SWITCH_JMP);
+	assert_int_equal(e.insn_len, 7);
+	assert_int_equal(e.interrupted.kind, EVENT_NONE);
+	assert_false(e.interrupted.has_error);
+	with(VMCS_VECTORING, 0x80000490); /* INT n */
+	with(VMCS_EXIT_INSN_LEN, 7);
+	exit_with(REASON_TASK_SWITCH, 0xc0000028);
+	assert_int_equal(e.task_switch.source, TASK_SWITCH_GATE);
+	assert_int_equal(e.insn_len, 7);
+	assert_int_equal(e.interrupted.kind, EVENT_NONE);
+	with(VMCS_VECTORING, 0x80000b0d);
+	with(VMCS_EXIT_INSN_LEN, 7);
+	with(VMCS_VECTORING_ERROR, 0x18);
+	exit_with(REASON_TASK_SWITCH, 0xc0000028);
+	assert_int_equal(e.insn_len, 0);
+	assert_int_equal(e.interrupted.kind, EVENT_EXCEPTION);
+	assert_int_equal(e.interrupted.error, 0x18);
+	v->inject.kind = EVENT_NONE;
+	exit_with(46, 0); /* descriptor tables: not asked for */
 	assert_int_equal(e.kind, EXIT_UNKNOWN);
-	assert_int_equal(e.raw_code, REASON_TASK_SWITCH);
+	assert_int_equal(e.raw_code, 46);
 }
 
 static void test_exceptions(void **state)

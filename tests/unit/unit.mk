@@ -154,6 +154,9 @@ UNIT_TESTS += test_gwalk test_gwalk_random
 test_gwalk_SRC := guests/gwalk.c mm/gmem.c
 test_gwalk_random_SRC := $(test_gwalk_SRC)
 
+UNIT_TESTS += test_task_switch
+test_task_switch_SRC := guests/task_switch.c guests/gwalk.c mm/gmem.c arch/x86/state.c lib/reason.c
+
 UNIT_TESTS += test_fetch
 test_fetch_SRC := guests/fetch.c guests/gwalk.c mm/gmem.c
 

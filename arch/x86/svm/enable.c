@@ -36,6 +36,7 @@ int svm_probe(const struct cpu_features *f, uint32_t cpu, struct hv_caps *caps, 
 		.flush_by_asid = f->virt_amd_features & SVM_CPUID_FLUSH_BY_ASID,
 		.tsc_scale = f->virt_amd_features & SVM_CPUID_TSC_RATE,
 		.huge_pages = f->page_1g,
+		.xsaves = f->xsaves,
 		.asids = f->virt_amd_asids,
 		.bits = f->virt_amd_features,
 	};

@@ -116,6 +116,9 @@ static int choose_instructions(const struct vmx_capabilities *c, uint32_t cpu,
 		return lacks(cpu, "enable RDTSCP", why);
 	if (c->invpcid && !(may(c->secondary) & SECONDARY_INVPCID))
 		return lacks(cpu, "enable INVPCID", why);
+	/* where it cannot be enabled, XSAVES is hidden: nobody needs it */
+	if (c->xsaves)
+		out->secondary |= may(c->secondary) & SECONDARY_XSAVES;
 	out->secondary |= (c->rdtscp ? SECONDARY_RDTSCP : 0) | (c->invpcid ? SECONDARY_INVPCID : 0);
 	return 0;
 }

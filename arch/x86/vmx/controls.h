@@ -17,7 +17,7 @@ struct vmx_capabilities {
 	uint64_t pin, primary, secondary, exit, entry; /* the "true" ones where there are */
 	uint64_t ept_vpid;
 	uint64_t cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1;
-	bool rdtscp, invpcid; /* the CPU has these instructions */
+	bool rdtscp, invpcid, xsaves; /* the CPU has these instructions */
 };
 
 struct vmx_controls {

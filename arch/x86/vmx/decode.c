@@ -18,6 +18,7 @@ enum exit_kind vmx_exit_kind(uint32_t reason)
 		[REASON_SIPI] = {true, EXIT_INIT},
 		[REASON_INTERRUPT_WINDOW] = {true, EXIT_WINDOW},
 		[REASON_NMI_WINDOW] = {true, EXIT_WINDOW},
+		[REASON_TASK_SWITCH] = {true, EXIT_TASK_SWITCH},
 		[REASON_CPUID] = {true, EXIT_CPUID},
 		[REASON_GETSEC] = {true, EXIT_REFUSED},
 		[REASON_HLT] = {true, EXIT_HALT},
@@ -64,6 +65,16 @@ void vmx_decode_cr(uint64_t qualification, struct vm_exit *exit)
 	exit->control.write = type != CR_ACCESS_MOV_FROM;
 	exit->control.decode = type == CR_ACCESS_CLTS || type == CR_ACCESS_LMSW;
 	exit->control.gpr = qualification >> CR_ACCESS_GPR_SHIFT & 15;
+}
+
+/* "Exit Qualification for Task Switches": the neutral sources are numbered alike. */
+void vmx_decode_task_switch(uint64_t qualification, uint32_t insn_len, struct vm_exit *exit)
+{
+	bool event = exit->interrupted.kind != EVENT_NONE;
+
+	exit->task_switch.selector = (uint16_t)qualification;
+	exit->task_switch.source = qualification >> TASK_SWITCH_SOURCE_SHIFT & 3;
+	exit->insn_len = event ? 0 : (uint8_t)insn_len;
 }
 
 /* The address of a #PF; the causes of a #DB, as in DR6. */

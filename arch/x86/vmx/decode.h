@@ -40,6 +40,9 @@ static inline void vmx_decode_memory(uint64_t qualification, uint64_t gpa, struc
 
 void vmx_decode_cr(uint64_t qualification, struct vm_exit *exit);
 
+/* After `interrupted` is filled. */
+void vmx_decode_task_switch(uint64_t qualification, uint32_t insn_len, struct vm_exit *exit);
+
 /* `info`, `error`: of the exit's event. The qualification of a #PF is its address, of a #DB the
  * bits for DR6. */
 void vmx_decode_exception(uint32_t info, uint32_t error, uint64_t qualification,

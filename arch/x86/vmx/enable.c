@@ -29,6 +29,7 @@ static void read_capabilities(const struct cpu_features *f, struct vmx_capabilit
 	c->cr4_fixed0 = rdmsr(MSR_VMX_CR4_FIXED0);
 	c->cr4_fixed1 = rdmsr(MSR_VMX_CR4_FIXED1);
 	c->rdtscp = f->rdtscp;
+	c->xsaves = f->xsaves;
 	c->invpcid = f->max_basic >= 7 && (cpuid(7, 0).ebx & BIT32(10));
 }
 
@@ -60,6 +61,7 @@ int vmx_probe(const struct cpu_features *f, uint32_t cpu, struct hv_caps *caps, 
 		.huge_pages = controls.ept_1g,
 		.keeps_pdptes = true,
 		.nmi_window = true,
+		.xsaves = controls.secondary & SECONDARY_XSAVES,
 		.asids = controls.vpid ? VPIDS : 1,
 		.bits = vmx_feature_word(&controls),
 	};

@@ -94,6 +94,9 @@ static void write_controls(const struct hv_vcpu *v)
 	vmwrite(VMCS_TSC_OFFSET, 0);
 	if (c->vpid)
 		vmwrite(VMCS_VPID, 1);
+	/* XSAVES and XRSTORS never exit: the guest has no supervisor component to keep */
+	if (c->secondary & SECONDARY_XSAVES)
+		vmwrite(VMCS_XSS_EXITING, 0);
 	vmwrite(VMCS_LINK_POINTER, NO_VMCS);
 	vmwrite(VMCS_GUEST_DEBUGCTL, 0);
 	vmwrite(VMCS_ACTIVITY, ACTIVITY_ACTIVE);

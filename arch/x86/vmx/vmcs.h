@@ -137,6 +137,7 @@
 #define VMCS_VIRTUAL_APIC   0x2012
 #define VMCS_APIC_ACCESS    0x2014
 #define VMCS_EPTP           0x201a
+#define VMCS_XSS_EXITING    0x202c
 #define VMCS_GUEST_PHYSICAL 0x2400
 #define VMCS_LINK_POINTER   0x2800
 #define VMCS_GUEST_DEBUGCTL 0x2802
@@ -307,6 +308,9 @@
 #define REASON_TDCALL           77
 #define REASON_MASK             0xffffu
 #define REASON_ENTRY_FAILED     BIT32(31)
+
+/* task switches: the selector is in bits 15:0 */
+#define TASK_SWITCH_SOURCE_SHIFT 30 /* 2 bits */
 
 /* qualification of a control-register access */
 #define CR_ACCESS_NUMBER     0xfull

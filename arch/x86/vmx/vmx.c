@@ -220,6 +220,11 @@ static __noinline void decode_rest(struct hv_vcpu *v, struct vm_exit *exit, uint
 	case REASON_RDPMC: /* of a counter that there is not */
 		exit->refused.protection = true;
 		return;
+	case REASON_TASK_SWITCH:
+		if (!(vectoring & EVENT_VALID))
+			exit->interrupted = (struct vcpu_event){0};
+		vmx_decode_task_switch(exit->raw_info1, (uint32_t)vmread(VMCS_EXIT_INSN_LEN), exit);
+		return;
 	case REASON_CR:
 		exit->insn_len = (uint8_t)vmread(VMCS_EXIT_INSN_LEN);
 		vmx_decode_cr(exit->raw_info1, exit);
