@@ -62,8 +62,7 @@ struct guest_config {
 	enum config_serial serial;
 	enum config_boot boot;
 	char firmware[CONFIG_STRING_MAX]; /* module string of the ROM's image */
-	char kernel[CONFIG_STRING_MAX];   /* of the bzImage, multiboot or PVH kernel; with firmware
-					   * may be   empty */
+	char kernel[CONFIG_STRING_MAX];   /* of any kernel; empty: none, with firmware */
 	char initrd[CONFIG_STRING_MAX];   /* of a bzImage; empty: none */
 	enum linux_entry entry;           /* of a bzImage */
 	struct config_module modules[CONFIG_MAX_MODULES];

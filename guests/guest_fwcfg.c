@@ -282,12 +282,12 @@ static int place_initrd(const struct fwcfg_input *in, const struct setup *s, uin
 	uint64_t top = gmem_low_end(in->info.memory);
 
 	top = MIN(top > FIRMWARE_TOP ? top - FIRMWARE_TOP : 0, (uint64_t)s->initrd_max + 1);
-	if (in->initrd->size > UINT32_MAX ||
-	    KERNEL_ADDR + in->kernel->size + in->initrd->size > top)
+	top = ALIGN_DOWN(top - MIN(in->initrd->size, top), PAGE_SIZE);
+	if (top < KERNEL_ADDR + in->kernel->size)
 		return refuse(why, ERR_RANGE,
 			      "%s does not fit into the guest's memory behind the kernel",
 			      in->initrd->string);
-	*address = (uint32_t)ALIGN_DOWN(top - in->initrd->size, PAGE_SIZE);
+	*address = (uint32_t)top;
 	return 0;
 }
 

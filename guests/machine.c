@@ -43,6 +43,7 @@ static void update_deadline(struct machine *m)
 {
 	m->deadline =
 		MIN(MIN(m->pit.deadline, m->rtc.deadline), MIN(m->pm.deadline, m->hpet.deadline));
+	m->deadline = MIN(m->deadline, m->fwcfg.deadline);
 }
 
 void machine_expire(struct machine *m, uint64_t now)
@@ -51,6 +52,7 @@ void machine_expire(struct machine *m, uint64_t now)
 	vrtc_expire(&m->rtc, now);
 	vpm_expire(&m->pm, now);
 	vhpet_expire(&m->hpet, now);
+	vfwcfg_expire(&m->fwcfg, now);
 	update_deadline(m);
 }
 
@@ -207,6 +209,7 @@ static __noinline void write_wide(struct machine *m, uint16_t port, unsigned siz
 		vpci_write(&m->pci, port, size, value);
 	} else if (port < BOARD_PM1_EVT_PORT) {
 		vfwcfg_write(&m->fwcfg, port, size, value);
+		update_deadline(m);
 	} else {
 		vpm_write(&m->pm, port, size, value);
 		update_deadline(m);

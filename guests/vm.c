@@ -363,6 +363,7 @@ int vm_stop(struct vm *vm, struct reason *why)
 static void cannot_boot(struct vm *vm, const struct reason *why)
 {
 	vm->state = VM_CRASHED;
+	vm->has_status = false;
 	vm->reason = *why;
 	vms_verdict.failed++;
 }
@@ -391,6 +392,7 @@ int vm_destroy(struct vm *vm, struct reason *why)
 	free_resources(vm);
 	vm->state = VM_CREATED;
 	forget_crash(vm);
+	vm->has_status = false;
 	vm->reason.text[0] = 0;
 	return 0;
 }

@@ -1,6 +1,6 @@
 /*
  * The functions of a guest by name, if its configuration names a list of them: read when the first
- * one is asked for. Boot CPU's main loop only.
+ * one is asked for, by which time it has its resources. Boot CPU's main loop only.
  */
 #include "guests/modules.h"
 #include "guests/vm.h"
@@ -8,6 +8,27 @@
 #include "mm/heap.h"
 
 #define FUNCTIONS_MAX 1000000u /* some ten times those of Linux; 16 MB */
+
+/* The index is the guest's own cost, which ends with all others (vm_memory_destroy()). */
+static bool make_index(struct vm *vm, uint32_t functions, struct reason *why)
+{
+	struct guest_symbols *s = &vm->symbols;
+	uint64_t size = ALIGN_UP((uint64_t)functions * sizeof(*s->index), PAGE_SIZE);
+
+	s->index = heap_alloc(size);
+	if (!s->index) {
+		refuse(why, ERR_NO_MEMORY, "guest %s: symbols: %llu KiB are asked for",
+		       vm->config->name, (unsigned long long)(size / KIB));
+		return false;
+	}
+	if (vm_memory_charge(vm, size, why)) {
+		heap_free(s->index);
+		s->index = NULL;
+		return false;
+	}
+	guest_symbols_index(s, functions);
+	return true;
+}
 
 /* Whatever is wrong is said once; what can be used is. */
 static void load(struct vm *vm)
@@ -41,13 +62,11 @@ static void load(struct vm *vm)
 			 c->name, count.functions, c->symbols, FUNCTIONS_MAX);
 		count.functions = FUNCTIONS_MAX;
 	}
-	s->index = heap_alloc(count.functions * sizeof(*s->index));
-	if (!s->index) {
-		log_warn("guest %s: symbols: no memory is left for the %u functions of '%s'",
-			 c->name, count.functions, c->symbols);
+	if (!make_index(vm, count.functions, &why)) {
+		log_warn("%s; no memory is left for the %u functions of '%s'", why.text,
+			 count.functions, c->symbols);
 		return;
 	}
-	guest_symbols_index(s, count.functions);
 	log_debug("guest %s: %u functions are known by '%s'", c->name, s->n, c->symbols);
 }
 

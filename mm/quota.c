@@ -22,26 +22,15 @@ int quota_reserve(struct quota_pool *pool, struct quota *q, uint64_t free)
 	return 0;
 }
 
-void quota_release(struct quota_pool *pool, struct quota *q)
-{
-	pool->owed -= owed(q);
-	q->reserve = 0;
-}
-
-void quota_add(struct quota_pool *pool, struct quota *q, uint64_t n)
-{
-	pool->owed -= owed(q);
-	q->held += n;
-	pool->owed += owed(q);
-}
-
 int quota_take(struct quota_pool *pool, struct quota *q, uint64_t n, uint64_t free)
 {
 	if (q->held > q->limit || n > q->limit - q->held)
 		return ERR_RANGE;
 	if (n > quota_available(pool, q, free))
 		return ERR_NO_MEMORY;
-	quota_add(pool, q, n);
+	pool->owed -= owed(q);
+	q->held += n;
+	pool->owed += owed(q);
 	return 0;
 }
 

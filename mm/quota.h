@@ -23,17 +23,12 @@ struct quota {            /* in frames */
 /* What a guest could take now, of `free` frames of the machine: not what is owed to others. */
 uint64_t quota_available(const struct quota_pool *pool, const struct quota *q, uint64_t free);
 
-/* Makes the promise of q->reserve, or takes it back. ERR_NO_MEMORY: `free` frames do not suffice.
- */
+/* Makes the promise of q->reserve. ERR_NO_MEMORY: `free` frames do not suffice. */
 int quota_reserve(struct quota_pool *pool, struct quota *q, uint64_t free) __must_check;
-void quota_release(struct quota_pool *pool, struct quota *q);
 
 /* Books n frames for the guest. ERR_RANGE: more than its limit; ERR_NO_MEMORY: more than it may
  * take of `free`. Nothing is booked then. */
 int quota_take(struct quota_pool *pool, struct quota *q, uint64_t n, uint64_t free) __must_check;
-
-/* Books what is taken already, whatever the limit. */
-void quota_add(struct quota_pool *pool, struct quota *q, uint64_t n);
 
 /* Books n frames back; n is at most what it holds. */
 void quota_give(struct quota_pool *pool, struct quota *q, uint64_t n);

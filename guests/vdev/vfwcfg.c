@@ -3,8 +3,11 @@
  * (fw_cfg) Device" (register locations, DMA interface, items), which firmware and kernels for
  * virtual machines know. Nothing can be written: a write by DMA is answered with the error bit.
  *
- * A transfer by DMA is done at once. Its work is bounded by the item's size and ZEROS_MAX, the
- * zeros that are put behind an item's end: a longer transfer is an error.
+ * A transfer by DMA is done at once if it is small, else in parts of DMA_PART bytes, so that no
+ * exit takes long; as the documentation has it, the guest looks at the control word until it is
+ * done. The whole of it is bounded by the item's size and ZEROS_MAX, the zeros that are put behind
+ * an item's end: a longer transfer is an error. A new one, or another selection, ends the one that
+ * is under way without an answer.
  *
  * Pure.
  */
@@ -33,6 +36,7 @@
 #define CONTROL_KEY_SHIFT 16
 
 #define ZEROS_MAX (64 * KIB)
+#define DMA_PART  (1 * MIB)
 
 #define ENTRY_SIZE 64 /* of the directory: size, key, two bytes nothing, name */
 #define ENTRY_NAME 8
@@ -41,6 +45,10 @@ static const struct vdev_field fields[] = {
 	VDEV_FIELD(struct vfwcfg, selector, VFWCFG_NOTHING, "key of the item that is read"),
 	VDEV_FIELD(struct vfwcfg, offset, 0, "its next byte"),
 	VDEV_FIELD(struct vfwcfg, dma_high, 0, "upper half of the DMA descriptor's address"),
+	VDEV_FIELD(struct vfwcfg, dma_left, 0, "bytes that DMA still moves; 0: none is under way"),
+	VDEV_FIELD(struct vfwcfg, dma_to, 0, "where the next of them goes"),
+	VDEV_FIELD(struct vfwcfg, dma_descriptor, 0, "descriptor of that transfer"),
+	VDEV_FIELD(struct vfwcfg, deadline, TIME_NEVER, "when it goes on, guest ns"),
 };
 
 const struct vdev_type vfwcfg_type = {
@@ -122,10 +130,17 @@ static struct vfwcfg_item find(const struct vfwcfg_items *items, uint16_t key)
 
 /* ---- reading ---- */
 
+static void end_transfer(struct vfwcfg *v)
+{
+	v->dma_left = 0;
+	v->deadline = TIME_NEVER;
+}
+
 static void select_item(struct vfwcfg *v, uint16_t key)
 {
 	v->selector = key;
 	v->offset = 0;
+	end_transfer(v);
 }
 
 /* Bytes from the offset on that the item still has. */
@@ -141,58 +156,96 @@ static uint8_t next_byte(struct vfwcfg *v)
 	return left(v, &item) ? ((const uint8_t *)item.data)[v->offset++] : 0;
 }
 
-static int copy_out(struct vfwcfg *v, uint64_t gpa, uint32_t length)
+/* Puts the answer into the control word. Where no RAM is there is no place for an answer. */
+static void answer(struct vfwcfg *v, uint64_t gpa, bool good)
+{
+	uint8_t control[4];
+
+	put_be32(control, good ? 0 : CONTROL_ERROR);
+	(void)v->host->write_memory(v->host->ctx, gpa + DESC_CONTROL, control, sizeof(control));
+}
+
+/* Moves at most `most` bytes of the transfer, of the item or of the zeros behind it. */
+static int move(struct vfwcfg *v, uint32_t most)
 {
 	static const uint8_t zeros[512];
 	struct vfwcfg_item item = find(v->items, v->selector);
-	uint32_t n = MIN(length, left(v, &item));
-	int err = 0;
+	uint32_t n = left(v, &item);
+	const void *from = n ? (const uint8_t *)item.data + v->offset : zeros;
+	uint32_t part = MIN(MIN(most, v->dma_left), n ? n : (uint32_t)sizeof(zeros));
+	int err = v->host->write_memory(v->host->ctx, v->dma_to, from, part);
 
-	if (length - n > ZEROS_MAX)
-		return ERR_RANGE;
-	if (n)
-		err = v->host->write_memory(v->host->ctx, gpa,
-					    (const uint8_t *)item.data + v->offset, n);
 	if (err)
 		return err;
-	v->offset += n;
-	for (uint32_t done = n, part; !err && done < length; done += part) {
-		part = MIN(length - done, (uint32_t)sizeof(zeros));
-		err = v->host->write_memory(v->host->ctx, gpa + done, zeros, part);
-	}
-	return err;
+	if (n)
+		v->offset += part;
+	v->dma_to += part;
+	v->dma_left -= part;
+	return 0;
 }
 
-static bool transfer(struct vfwcfg *v, const uint8_t *desc)
+/* One part of the transfer; its last one is answered. */
+static void move_part(struct vfwcfg *v, uint64_t now)
 {
-	uint32_t control = __builtin_bswap32(le32(desc + DESC_CONTROL));
-	uint32_t length = __builtin_bswap32(le32(desc + DESC_LENGTH));
-	uint64_t address = __builtin_bswap64(le64(desc + DESC_ADDRESS));
-	struct vfwcfg_item item;
+	uint32_t end = v->dma_left - MIN(v->dma_left, (uint32_t)DMA_PART);
+	int err = 0;
 
-	if (control & CONTROL_SELECT)
-		select_item(v, (uint16_t)(control >> CONTROL_KEY_SHIFT));
-	if (control & CONTROL_READ)
-		return address + length >= address && !copy_out(v, address, length);
+	while (!err && v->dma_left > end)
+		err = move(v, v->dma_left - end);
+	if (!err && v->dma_left) {
+		v->deadline = now;
+		return;
+	}
+	end_transfer(v);
+	answer(v, v->dma_descriptor, !err);
+}
+
+void vfwcfg_expire(struct vfwcfg *v, uint64_t now)
+{
+	if (v->dma_left && now >= v->deadline)
+		move_part(v, now);
+}
+
+/* What the descriptor asks for but reading. */
+static bool obey(struct vfwcfg *v, uint32_t control, uint32_t length)
+{
+	struct vfwcfg_item item = find(v->items, v->selector);
+
 	if (control & CONTROL_WRITE)
 		return !length;
-	if (control & CONTROL_SKIP) {
-		item = find(v->items, v->selector);
+	if (control & CONTROL_SKIP)
 		v->offset += MIN(length, left(v, &item));
-	}
 	return true;
 }
 
-/* What the descriptor asks for, and the answer in its control word. Where no RAM is there is no
- * place for an answer. */
 static void run_dma(struct vfwcfg *v, uint64_t gpa)
 {
-	uint8_t desc[DESC_SIZE], answer[4];
+	uint32_t control, length;
+	struct vfwcfg_item item;
+	uint8_t desc[DESC_SIZE];
+	uint64_t to;
 
 	if (v->host->read_memory(v->host->ctx, gpa, desc, sizeof(desc)))
 		return;
-	put_be32(answer, transfer(v, desc) ? 0 : CONTROL_ERROR);
-	(void)v->host->write_memory(v->host->ctx, gpa + DESC_CONTROL, answer, sizeof(answer));
+	control = __builtin_bswap32(le32(desc + DESC_CONTROL));
+	length = __builtin_bswap32(le32(desc + DESC_LENGTH));
+	to = __builtin_bswap64(le64(desc + DESC_ADDRESS));
+	end_transfer(v);
+	if (control & CONTROL_SELECT)
+		select_item(v, (uint16_t)(control >> CONTROL_KEY_SHIFT));
+	if (!(control & CONTROL_READ)) {
+		answer(v, gpa, obey(v, control, length));
+		return;
+	}
+	item = find(v->items, v->selector);
+	if (to + length < to || length - MIN(length, left(v, &item)) > ZEROS_MAX) {
+		answer(v, gpa, false);
+		return;
+	}
+	v->dma_left = length;
+	v->dma_to = to;
+	v->dma_descriptor = gpa;
+	move_part(v, v->host->now(v->host->ctx));
 }
 
 /* ---- ports ---- */

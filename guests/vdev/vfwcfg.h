@@ -75,6 +75,12 @@ struct vfwcfg {
 	uint16_t selector;
 	uint32_t offset;   /* of the next byte in the item */
 	uint32_t dma_high; /* upper half of the descriptor's address */
+
+	/* the transfer by DMA that is under way, if `dma_left` is not 0 */
+	uint32_t dma_left;       /* bytes that are still to be moved */
+	uint64_t dma_to;         /* where the next one goes */
+	uint64_t dma_descriptor; /* where the answer goes */
+	uint64_t deadline;       /* guest ns at which it goes on */
 };
 
 extern const struct vdev_type vfwcfg_type;
@@ -85,5 +91,8 @@ void vfwcfg_reset(struct vfwcfg *v);
 /* `port`: 0x510 to 0x51b; `size`: 1, 2 or 4. */
 uint32_t vfwcfg_read(struct vfwcfg *v, uint16_t port, unsigned size);
 void vfwcfg_write(struct vfwcfg *v, uint16_t port, unsigned size, uint32_t value);
+
+/* Goes on with the transfer that is under way, if any. */
+void vfwcfg_expire(struct vfwcfg *v, uint64_t now);
 
 #endif

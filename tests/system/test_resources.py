@@ -101,6 +101,38 @@ def test_a_limit_counts_all_that_a_guest_costs(boot):
     assert machine.wait() == "configuration refused"
 
 
+def test_a_limit_counts_the_index_of_symbols(boot, tmp_path):
+    """It is made later than all else, and is given back with the guest."""
+    symbols = tmp_path / "many.map"
+    symbols.write_text("".join(f"{0x100000 + n:08x} T f{n}\n" for n in range(140000)))
+    machine = boot(skerry.config(
+        *(skerry.multiboot(name, "exits.elf", memory="2M", limit=limit, symbols="many.map",
+                           autostart=False) for name, limit in (("tight", "4M"), ("wide", "6M"))),
+        when_idle="shell"), {**files("exits"), "many.map": str(symbols)})
+    machine.prompt()
+    free = machine.json("memory")["free"]
+    machine.sendline("start tight")
+    machine.expect_text("guest tight stopped")
+    machine.prompt()
+    assert re.search(r"guest tight: limit: with all that it costs the guest takes \d+ KiB, and "
+                     r"4096 KiB are its limit", machine.command("trace tight -n 1") +
+                     machine.command("log -n 5"))
+    held = {guest["name"]: guest["held"] for guest in machine.json("list")}
+    assert 2 * MIB < held["tight"] <= 2 * MIB + OVERHEAD
+    machine.sendline("start wide")
+    machine.expect_text("guest wide stopped")
+    machine.prompt()
+    assert re.search(r"halt +f\d+\+", machine.command("trace wide -n 1"))
+    held = {guest["name"]: guest["held"] for guest in machine.json("list")}
+    assert held["wide"] >= 2 * MIB + 140000 * 16
+    assert machine.json("memory")["free"] == free - sum(held.values())
+    machine.command("destroy tight")
+    machine.command("destroy wide")
+    assert machine.json("memory")["free"] == free
+    machine.sendline("poweroff")
+    assert machine.wait() == "ok"
+
+
 def test_a_reserve_is_kept(boot):
     """For a guest that does not run yet, against another one that wants all; also after it ran."""
     machine = boot(skerry.config(answer("kept", memory="16M", reserve="200M", autostart=False),
@@ -264,3 +296,18 @@ def test_exit_status_of_several_guests(boot, guests, status):
                                     **more} for n, (image, more) in enumerate(guests))),
                    files(*(image for image, _ in guests)))
     assert machine.wait() == status
+
+
+def test_a_status_ends_with_the_run(boot):
+    """A guest that was destroyed has no status any more, as it has no reason."""
+    machine = boot(skerry.config(answer("fails"), when_idle="shell"), files())
+    machine.prompt()
+    tell(machine, "fails", "f")
+    machine.expect_text("guest fails stopped: it ended with status 7")
+    machine.prompt()
+    assert machine.json("info fails")["status"] == 7
+    machine.command("destroy fails")
+    info = machine.json("info fails")
+    assert (info["state"], info["status"], info["reason"]) == ("created", None, "")
+    machine.sendline("poweroff")
+    assert machine.wait() == "guest failed"

@@ -450,6 +450,13 @@ static void test_kernel(void **state)
 	assert_int_equal(le32(setup_part + 0x21c), 6);
 	assert_int_equal(le32(setup_part + 0x228), 0x20000);
 
+	/* on a page, and still not in the kernel's end */
+	kernel.size = sizeof(image) - 100;
+	initrd.size = 62 * MIB - sizeof(image) + 1;
+	assert_int_equal(build(), ERR_RANGE);
+	initrd.size--;
+	assert_int_equal(build(), 0);
+	assert_int_equal(le32(item(VFWCFG_INITRD_ADDR, 4)), MIB + sizeof(image));
 	initrd.size = 62 * MIB;
 	assert_int_equal(build(), ERR_RANGE);
 	initrd.size = BIT(63);

@@ -7,7 +7,7 @@
 #include "guests/vdev/vfwcfg.h"
 #include "lib/le.h"
 
-#define RAM_SIZE (256 * KIB)
+#define RAM_SIZE (4 * MIB)
 #define DESC     0x100
 #define BUFFER   0x1000
 
@@ -41,7 +41,16 @@ static int write_memory(void *ctx, uint64_t gpa, const void *buf, uint64_t len)
 	return 0;
 }
 
-static const struct vdev_host host = {.read_memory = read_memory, .write_memory = write_memory};
+static uint64_t time_now;
+
+static uint64_t now(void *ctx)
+{
+	(void)ctx;
+	return time_now;
+}
+
+static const struct vdev_host host = {
+	.now = now, .read_memory = read_memory, .write_memory = write_memory};
 
 static int setup(void **state)
 {
@@ -230,6 +239,76 @@ static void test_bad_dma(void **state)
 	assert_int_equal(dma(SELECT | READ, 4, DESC), 0);
 }
 
+static uint32_t control_word(void)
+{
+	return __builtin_bswap32(le32(memory + DESC));
+}
+
+#define LARGE (2 * MIB + 5)
+
+static uint8_t large[LARGE];
+
+static void add_large(void)
+{
+	memset(large, 'L', sizeof(large));
+	assert_int_equal(vfwcfg_add(&items, 0x8100, large, LARGE), 0);
+	time_now = 1000;
+}
+
+/* No more than 1 MiB in one go; the guest sees the end of it in the control word. */
+static void test_large_dma(void **state)
+{
+	const uint32_t control = 0x81000000u | SELECT | READ;
+
+	(void)state;
+	add_large();
+	assert_int_equal(dma(control, LARGE + 1000, BUFFER), control);
+	assert_int_equal(moved, 1 * MIB);
+	assert_int_equal(v.deadline, 1000);
+	vfwcfg_expire(&v, 999);
+	assert_int_equal(moved, 1 * MIB);
+	vfwcfg_expire(&v, 1001);
+	assert_int_equal(moved, 2 * MIB);
+	assert_int_equal(control_word(), control);
+	vfwcfg_expire(&v, 1002);
+	assert_int_equal(moved, LARGE + 1000 + 4);
+	assert_int_equal(control_word(), 0);
+	assert_true(v.deadline == TIME_NEVER);
+	assert_memory_equal(memory + BUFFER, large, LARGE);
+	assert_int_equal(memory[BUFFER + LARGE], 0);
+	assert_int_equal(memory[BUFFER + LARGE + 999], 0);
+	assert_int_equal(memory[BUFFER + LARGE + 1000], 0xA5);
+	vfwcfg_expire(&v, 5000);
+	assert_int_equal(moved, LARGE + 1000 + 4);
+	/* one that leaves the RAM on its way */
+	assert_int_equal(dma(control, LARGE, RAM_SIZE - MIB), control);
+	vfwcfg_expire(&v, 5000);
+	assert_int_equal(control_word(), ERROR);
+	assert_true(v.deadline == TIME_NEVER);
+}
+
+/* Another selection, another transfer or a reset ends it, and nothing moves any more. */
+static void test_large_dma_ends_early(void **state)
+{
+	const uint32_t control = 0x81000000u | SELECT | READ;
+
+	(void)state;
+	add_large();
+	for (unsigned how = 0; how < 3; how++) {
+		assert_int_equal(dma(control, LARGE, BUFFER), control);
+		if (how == 0)
+			select_key(VFWCFG_SIGNATURE);
+		else if (how == 1)
+			assert_int_equal(dma(SKIP, 0, 0), 0);
+		else
+			vfwcfg_reset(&v);
+		moved = 0;
+		vfwcfg_expire(&v, UINT64_MAX - 1);
+		assert_int_equal(moved, 0);
+		assert_true(v.deadline == TIME_NEVER);
+	}
+}
+
 static void test_state(void **state)
 {
 	struct vfwcfg other;
@@ -255,6 +334,8 @@ int main(void)
 		cmocka_unit_test_setup(test_adding, setup),
 		cmocka_unit_test_setup(test_dma, setup),
 		cmocka_unit_test_setup(test_bad_dma, setup),
+		cmocka_unit_test_setup(test_large_dma, setup),
+		cmocka_unit_test_setup(test_large_dma_ends_early, setup),
 		cmocka_unit_test_setup(test_state, setup),
 	};
 
