@@ -131,6 +131,7 @@ int elf_note(const struct elf *elf, const char *owner, uint32_t type, uint64_t *
 	     struct reason *why)
 {
 	const uint8_t *f = elf->file->data;
+	uint64_t left = elf->file->size;
 
 	for (uint32_t i = 0; i < elf->count; i++) {
 		struct program_header ph = program_header(elf, i);
@@ -142,6 +143,12 @@ int elf_note(const struct elf *elf, const char *owner, uint32_t type, uint64_t *
 			return refuse(why, ERR_INVALID,
 				      "%s is broken or cut: its notes are not in the file",
 				      elf->file->string);
+		/* Else 65535 headers of the same bytes would have them looked at as often. */
+		if (ph.file_len > left)
+			return refuse(why, ERR_INVALID,
+				      "%s is broken: its segments of notes overlap",
+				      elf->file->string);
+		left -= ph.file_len;
 		err = find_note(elf, f + ph.offset, ph.file_len, ph.align == 8 ? 8 : 4, owner, type,
 				value, why);
 		if (err != ERR_NOT_FOUND)

@@ -89,8 +89,8 @@ static int member(struct unpacking *u, struct reason *why)
 		u->size += room - u->z.avail_out;
 		if (u->size > u->limit)
 			return refuse(why, ERR_RANGE,
-				      "%s is packed by gzip and becomes larger than the guest's "
-				      "memory of %llu MiB",
+				      "%s is packed by gzip and becomes larger than %llu MiB, the "
+				      "most that is unpacked for this guest",
 				      u->file->string, (unsigned long long)(u->limit / MIB));
 		if (err == Z_STREAM_END)
 			return 0;

@@ -18,8 +18,9 @@
 /* What every guest's first MiB looks like. */
 #define LOAD_LOW_RAM_END 0x9fc00ull  /* RAM ends here; above: video, ACPI tables, ROM space */
 #define LOAD_HIGH_START  0x100000ull /* RAM goes on here */
-/* The place of the system ROM is empty RAM in our guests, and linkers are fond of putting an ELF
- * file's headers there, right below a kernel at 1 MiB. */
+/* The place of the system ROM is RAM in our guests, and linkers are fond of putting an ELF file's
+ * headers there, right below a kernel at 1 MiB. What begins in its lower half overwrites the SMBIOS
+ * tables (guests/board.h): such a guest finds none. */
 #define LOAD_ROM_START 0xf0000ull
 
 /* Selectors of the flat segments in the GDT that each loader builds. */

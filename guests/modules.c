@@ -43,10 +43,9 @@ static int unpack(struct load_blob *blob, void *work, uint64_t limit,
 
 	if (err)
 		return err;
-	while (got.order < FRAME_MAX_ORDER && PAGE_SIZE << got.order < size)
+	while (PAGE_SIZE << got.order < size)
 		got.order++;
-	got.pa = PAGE_SIZE << got.order < size ? HPA_NONE
-					       : frames_alloc(got.order, FRAME_HYPERVISOR, false);
+	got.pa = frames_alloc(got.order, FRAME_HYPERVISOR, false);
 	if (hpa_is_none(got.pa))
 		return refuse(why, ERR_NO_MEMORY,
 			      "%s is packed by gzip, and no block of %llu MiB is free to unpack it",
@@ -75,7 +74,9 @@ int module_kernel(const char *string, uint64_t limit, struct load_blob *out,
 	work = heap_alloc(GUNZIP_WORK);
 	if (!work)
 		return refuse(why, ERR_NO_MEMORY, "no memory is left to unpack %s", string);
-	err = unpack(out, work, limit, memory, why);
+	/* No larger block can be had: so what is packed is not even counted beyond it, which for a
+	 * guest with much memory would take minutes. */
+	err = unpack(out, work, MIN(limit, PAGE_SIZE << FRAME_MAX_ORDER), memory, why);
 	heap_free(work);
 	return err;
 }

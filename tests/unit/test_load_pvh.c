@@ -294,6 +294,17 @@ static void test_notes(void **state)
 		phdr(3, 4, 0, NOTES, notes_len, 0);
 		put_le32(image + 64 + (is64 ? 56 : 32) * 2, 6);
 		assert_int_equal(load(), 0);
+		/* Segments of notes may be all of the file, but not more by overlapping. */
+		make(is64);
+		notes_len = 0;
+		note("GNU", 18, "\1\2\3", 3, 4);
+		phdr(3, 4, 0, NOTES, SIZE - NOTES, 0);
+		phdr(4, 4, 0, 0x400, NOTES - notes_len, 0);
+		memset(image + 0x400, 0, SIZE - 0x400);
+		assert_int_equal(load(), ERR_INVALID);
+		assert_non_null(strstr(why.text, "has no note of Xen's type 18"));
+		phdr(5, 4, 0, NOTES, 1, 0);
+		refused(ERR_INVALID, "vmlinux is broken: its segments of notes overlap");
 		make(is64);
 		/* Lengths that go beyond the segment, or wrap. */
 		last = image + NOTES + notes_len - (is64 ? 24 : 20);

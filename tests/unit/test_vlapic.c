@@ -806,6 +806,40 @@ static void test_x2apic_use(void **state)
 	assert_int_equal(seen.n_ipi, 1);
 }
 
+/* Several that the guest sends itself wait together, and posts of others among them. */
+static void test_self_ipis_wait(void **state)
+{
+	static const uint8_t order[] = {0xff, 0xe1, 0xa0, 0x9f, 0x77, 0x41, 0x10};
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_SIZE(order); i++)
+		wrmsr(0x83f, order[(i * 3 + 1) % ARRAY_SIZE(order)]);
+	for (unsigned i = 0; i < ARRAY_SIZE(order); i++) {
+		take(order[i]);
+		wrmsr(0x80b, 0);
+	}
+	assert_int_equal(vlapic_pending(&apic), -1);
+	/* While others are in service. */
+	wrmsr(0x83f, 0x41);
+	take(0x41);
+	wrmsr(0x83f, 0x31);
+	wrmsr(0x83f, 0x42);
+	assert_int_equal(vlapic_pending(&apic), -1);
+	wrmsr(0x83f, 0xe1);
+	vlapic_post(&apic, 0xa0, false);
+	take(0xe1);
+	wrmsr(0x80b, 0);
+	take(0xa0);
+	wrmsr(0x80b, 0);
+	assert_int_equal(vlapic_pending(&apic), -1);
+	wrmsr(0x80b, 0);
+	take(0x42);
+	wrmsr(0x80b, 0);
+	take(0x31);
+	wrmsr(0x80b, 0);
+	assert_false(vlapic_has_waiting(&apic));
+}
+
 static void test_matches_xapic(void **state)
 {
 	(void)state;
@@ -1159,6 +1193,7 @@ int main(void)
 		cmocka_unit_test_setup(test_msr_outside_x2apic, setup),
 		cmocka_unit_test_setup(test_msr_access, setup_x2apic),
 		cmocka_unit_test_setup(test_x2apic_use, setup_x2apic),
+		cmocka_unit_test_setup(test_self_ipis_wait, setup_x2apic),
 		cmocka_unit_test_setup(test_matches_xapic, setup),
 		cmocka_unit_test_setup(test_matches_x2apic, setup_x2apic),
 		cmocka_unit_test_setup(test_accepts_pic, setup),
