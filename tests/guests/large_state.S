@@ -346,9 +346,6 @@ fill:
 	bswap %eax /* the lower bits repeat too soon */
 	stosl
 	loop 1b
-	/* Key 0 stays open: supervisor pages have no key (Intel SDM volume 3, "Protection Keys"), but
-	 * Bochs 3.0 holds them to this one. */
-	andl $~3, pkru
 	/* masked exceptions, whatever precision, rounding and flags */
 	andl $0x603f, mxcsr
 	orl $0x1f80, mxcsr

@@ -98,24 +98,6 @@ def test_extended_state_of_guests_that_take_turns(boot):
     assert machine.wait() == "ok"
 
 
-@pytest.mark.output_varies(reason="it names what the processor has")
-def test_every_register_of_guests_that_take_turns(boot, platform):
-    """Four on one core, each with patterns of its own; the last one leaves XSAVE off."""
-    words = ("a", "b", "c", "p")
-    machine = boot(skerry.config(*(skerry.multiboot(word, "registers.elf", cmdline=word,
-                                                    serial="console", debug_exit=True)
-                                   for word in words)), files("registers"))
-    for _ in words:
-        machine.expect("guest [a-z] (stopped|crashed): ")
-        machine.expect_text("it ended with status 0\r")
-    assert machine.wait() == "ok"
-    assert machine.guest_lines("p") == ["XCR0 3"]
-    # PKRU and AVX, and in Bochs AVX-512: what is not there is not tested
-    expected = {"qemu-svm": "XCR0 519", "bochs-svm": "XCR0 7", "bochs-vmx": "XCR0 743"}
-    for word in words[:3]:
-        assert machine.guest_lines(word) == [expected.get(platform.name, machine.guest_lines("a")[0])]
-
-
 def test_triple_fault_leaves_a_record(boot):
     machine = boot(skerry.config(tiny("triple_fault"), tiny("hello", serial="console")),
                    files("triple_fault", "hello"))
