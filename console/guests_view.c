@@ -78,6 +78,8 @@ void guest_look(struct vm *vm, struct guest_view *out)
 
 int guest_act(struct vm *vm, enum guest_action action, struct reason *why)
 {
+	/* What guests did themselves comes first: one that has ended must not be resumed. */
+	vms_poll();
 	switch (action) {
 	case ACTION_START:
 		return vm_start(vm, why);
