@@ -122,6 +122,18 @@ def test_ovmf_reaches_the_uefi_shell(boot, platform):
     ended(machine)
 
 
+@pytest.mark.long
+@pytest.mark.platforms("qemu-*", "kvm-*", reason="minutes in Bochs, and the way is the same")
+def test_ovmf_starts_a_kernel(boot):
+    """By fw_cfg alone, without an option ROM."""
+    guest = {"name": "pc", "memory": "512M", "boot": {
+        "firmware": "ovmf.fd", "kernel": "vmlinuz", "initrd": "initrd.gz", "cmdline": "console=ttyS0"}}
+    machine = boot(skerry.config(guest, attach="pc"), timeout=300)
+    machine.expect_text(SHELL)
+    machine.sendline("poweroff")
+    assert machine.wait() == "ok"
+
+
 @pytest.mark.parametrize("key, what, sentence", [
     ("firmware", {"boot": {"firmware": "initrd.gz"}},
      "firmware is the raw image of a ROM, a multiple of 64 KiB"),
