@@ -279,11 +279,6 @@ void uart_poll(void)
 	irq_restore(on);
 }
 
-size_t uart_tx_room(void)
-{
-	return ring_room(&uart.tx);
-}
-
 size_t uart_tx_pending(void)
 {
 	return ring_used(&uart.tx);

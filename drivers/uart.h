@@ -28,9 +28,8 @@ int uart_enable_irq(void (*notify)(void));
 /* Moves bytes between the rings and the hardware, as far as it takes and has any. */
 void uart_poll(void);
 
-/* Output: bytes that the ring still takes, and bytes that wait in it. Writes what fits and returns
- * how much that was. Without a UART all output is taken and dropped. */
-size_t uart_tx_room(void);
+/* Output: bytes that wait in the ring. Writes what fits and returns how much that was. Without a
+ * UART all output is taken and dropped. */
 size_t uart_tx_pending(void);
 size_t uart_write(const void *buf, size_t n);
 

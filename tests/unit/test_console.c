@@ -74,11 +74,6 @@ void uart_poll(void)
 	waiting_len -= n;
 }
 
-size_t uart_tx_room(void)
-{
-	return RING - waiting_len;
-}
-
 size_t uart_tx_pending(void)
 {
 	return waiting_len;

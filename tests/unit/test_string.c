@@ -21,7 +21,6 @@
 #define strncmp own_strncmp
 #define strchr  own_strchr
 #define strrchr own_strrchr
-#define strstr  own_strstr
 #include "lib/string.c"
 #undef memcpy
 #undef memmove
@@ -34,7 +33,6 @@
 #undef strncmp
 #undef strchr
 #undef strrchr
-#undef strstr
 
 #define AREA  320u
 #define SIZES 140u /* past SHORT_COPY, with every remainder */
@@ -186,15 +184,12 @@ static void compares_no_further_than_told(void **state)
 	free(b);
 }
 
-static void finds_characters_and_strings(void **state)
+static void finds_characters(void **state)
 {
 	static const int characters[] = {'a', 'b', 'd', 'x', 0, 0xff, 'a' + 256};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
-		for (size_t j = 0; j < ARRAY_SIZE(words); j++)
-			assert_ptr_equal(own_strstr(words[i], words[j]),
-					 strstr(words[i], words[j]));
 		for (size_t j = 0; j < ARRAY_SIZE(characters); j++) {
 			assert_ptr_equal(own_strchr(words[i], characters[j]),
 					 strchr(words[i], characters[j]));
@@ -202,8 +197,6 @@ static void finds_characters_and_strings(void **state)
 					 strrchr(words[i], characters[j]));
 		}
 	}
-	assert_string_equal(own_strstr("cdcdcdce", "cdcdce"), "cdcdce");
-	assert_null(own_strstr("short", "shorter"));
 }
 
 int main(void)
@@ -217,7 +210,7 @@ int main(void)
 		cmocka_unit_test(measures_strings),
 		cmocka_unit_test(compares_strings_like_the_c_library),
 		cmocka_unit_test(compares_no_further_than_told),
-		cmocka_unit_test(finds_characters_and_strings),
+		cmocka_unit_test(finds_characters),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
